@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"beampipe/control"
+	"beampipe/ledger"
+)
+
+// openLocal gives a Control in this process, on the ledger that is named or on files alone.
+func openLocal(getenv func(string) string) func(context.Context, openOptions) (control.Control, func() error, error) {
+	return func(ctx context.Context, o openOptions) (control.Control, func() error, error) {
+		executable, err := os.Executable()
+		if err != nil {
+			return nil, nil, fmt.Errorf("find our own program, which carries out local runs: %w", err)
+		}
+		local := control.LocalOptions{Actor: o.Actor, Archives: o.Archives, Getenv: getenv, Executable: executable, Log: o.Log}
+		closeLedger := func() error { return nil }
+		if o.Ledger != "" {
+			if local.Ledger, err = ledger.Open(ctx, o.Ledger, ledger.Options{}); err != nil {
+				return nil, nil, err
+			}
+			closeLedger = local.Ledger.Close
+		}
+		c, err := control.NewLocal(local)
+		if err != nil {
+			return nil, nil, errors.Join(err, closeLedger())
+		}
+		return c, closeLedger, nil
+	}
+}

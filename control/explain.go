@@ -1,0 +1,147 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strconv"
+
+	"beampipe/configs"
+	"beampipe/fault"
+)
+
+// exampleSource fills queries when no source is named.
+const exampleSource = "SOURCE"
+
+// ExplainProject implements Projects.
+func (c *Local) ExplainProject(ctx context.Context, q ExplainRequest) (Explanation, error) {
+	cfg, err := c.explained(ctx, q)
+	if err != nil {
+		return Explanation{}, err
+	}
+	x := Explanation{At: c.now(), Project: cfg.Metadata.ID, Source: fallback(q.Source, exampleSource), Graph: graphText(cfg)}
+	x.Queries = c.explainQueries(cfg, x.Source)
+	sign := cfg.Discovery.PrepareMetadata.SignatureOptions()
+	x.Signature = ExplainSign{Excluded: append([]string{}, sign.ExcludeFields...), Flags: sign.IncludeDiscoveryFlags}
+	for target, m := range cfg.Discovery.PrepareMetadata.FieldMap {
+		x.Fields = append(x.Fields, ExplainFields{Target: target, From: m.From, Transform: m.Transform})
+	}
+	sort.Slice(x.Fields, func(i, j int) bool { return x.Fields[i].Target < x.Fields[j].Target })
+	for _, p := range cfg.GraphPatches {
+		x.Patches = append(x.Patches, explainPatch(p)...)
+	}
+	x.Limits, x.Schedules = explainLimits(cfg), explainSchedules(cfg)
+	for _, d := range append(cfg.RefuseDiscovery(), cfg.RefuseExecution()...) {
+		x.Refused = append(x.Refused, d.Path+": "+d.Message)
+	}
+	return x, nil
+}
+
+func (c *Local) explained(ctx context.Context, q ExplainRequest) (*configs.Project, error) {
+	if q.File != nil {
+		cfg, report := configs.Load(q.File.Content, q.File.Name)
+		return cfg, report.Err()
+	}
+	if q.Project == "" {
+		return nil, fault.New(fault.Invalid, "explain: neither a project nor a file is named", "give a project of the ledger, or -f FILE")
+	}
+	if err := c.needLedger(); err != nil {
+		return nil, err
+	}
+	cfg, _, err := c.config(c.ledger.View(ctx), q.Project)
+	return cfg, err
+}
+
+func graphText(cfg *configs.Project) string {
+	switch g := cfg.Graph; {
+	case g == nil:
+		return "none: this project discovers and runs nothing"
+	case g.Path != nil:
+		return fmt.Sprintf("%s, sha256 %s, manifest %s", *g.Path, fallback(g.SHA256, "taken when it is added"), g.Manifest)
+	case g.URL != nil:
+		return fmt.Sprintf("%s, sha256 %s, manifest %s", *g.URL, fallback(g.SHA256, "taken when it is added"), g.Manifest)
+	}
+	return "named by --graph FILE"
+}
+
+// explainQueries fills every query as it would be sent about one source.
+func (c *Local) explainQueries(cfg *configs.Project, source string) []ExplainQuery {
+	var list []ExplainQuery
+	add := func(q configs.Query, role string, vars map[string]string) {
+		x := ExplainQuery{Name: q.Name, Role: role, Archive: q.Adapter}
+		var err error
+		if x.URL, err = cfg.AdapterURL(q.Adapter, c.o.Archives); err != nil {
+			x.Error = err.Error()
+		}
+		if x.ADQL, err = q.ADQL(vars); err != nil {
+			x.Error = err.Error()
+		}
+		list = append(list, x)
+	}
+	for i, q := range cfg.Discovery.Queries {
+		role := "once per source"
+		if i == 0 {
+			role = "first: its rows become the records"
+		}
+		add(q, role, cfg.QueryVars(i, source))
+	}
+	for _, q := range cfg.Discovery.Enrichments {
+		vars := cfg.QueryVars(len(cfg.Discovery.Queries)-1, source)
+		vars["sbid"] = "SBID"
+		add(q, "once per SBID", vars)
+	}
+	return list
+}
+
+func explainPatch(p configs.GraphPatch) []ExplainPatch {
+	fields := make([]string, 0, len(p.Set))
+	for f := range p.Set {
+		fields = append(fields, f)
+	}
+	sort.Strings(fields)
+	list := make([]ExplainPatch, len(fields))
+	for i, f := range fields {
+		list[i] = ExplainPatch{Node: p.Match.Equals, Field: f, Value: fmt.Sprint(p.Set[f])}
+	}
+	return list
+}
+
+func explainLimits(cfg *configs.Project) []ExplainLimit {
+	d, e := cfg.Automation.Discovery, cfg.Automation.Execution
+	value := func(key string, n int) ExplainLimit {
+		return ExplainLimit{Name: key, Value: strconv.Itoa(n), From: "automation." + key}
+	}
+	optional := func(key string, n *int, otherwise string) ExplainLimit {
+		if n == nil {
+			return ExplainLimit{Name: key, Value: "not set", From: otherwise}
+		}
+		return value(key, *n)
+	}
+	return []ExplainLimit{
+		value("discovery.batch_size", d.BatchSize),
+		value("discovery.tick_discovery_source_limit", d.TickDiscoverySourceLimit),
+		optional("discovery.tick_discovery_batch_limit", d.TickDiscoveryBatchLimit, "BEAMPIPE_SHAPING_DISCOVERY_MAX_BATCHES_PER_TICK decides"),
+		optional("discovery.concurrent_discovery_batch_limit", d.ConcurrentDiscoveryBatchLimit, "BEAMPIPE_SHAPING_DISCOVERY_MAX_IN_FLIGHT_BATCHES decides"),
+		value("discovery.stale_after_hours", d.StaleAfterHours),
+		value("execution.max_sources_per_execution", e.MaxSourcesPerExecution),
+		value("execution.tick_execution_source_limit", e.TickExecutionSourceLimit),
+		value("execution.tick_execution_run_limit", e.TickExecutionRunLimit),
+		value("execution.min_sources_to_trigger", e.MinSourcesToTrigger),
+		value("execution.max_wait_minutes", e.MaxWaitMinutes),
+		optional("execution.concurrent_execution_run_limit", e.ConcurrentExecutionRunLimit, "BEAMPIPE_SHAPING_EXECUTION_MAX_IN_FLIGHT_RUNS decides"),
+	}
+}
+
+func explainSchedules(cfg *configs.Project) []ExplainLimit {
+	d, e := cfg.Automation.Discovery, cfg.Automation.Execution
+	schedule := func(name string, enabled bool, expression *string) ExplainLimit {
+		switch {
+		case !enabled:
+			return ExplainLimit{Name: name, Value: "off", From: "automation." + name + ".enabled"}
+		case expression == nil:
+			return ExplainLimit{Name: name, Value: "the daemon's interval", From: "default"}
+		}
+		return ExplainLimit{Name: name, Value: *expression, From: "automation." + name + ".schedule"}
+	}
+	return []ExplainLimit{schedule("discovery", d.Enabled, d.Schedule), schedule("execution", e.Enabled, e.Schedule)}
+}

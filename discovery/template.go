@@ -1,0 +1,182 @@
+package discovery
+
+import (
+	"regexp"
+	"strings"
+
+	"beampipe/configs"
+)
+
+// shape is what a query template tells about the rows that it gives.
+type shape struct {
+	// plain: each row is given or not by its own merits. With an aggregate, a row limit or a query
+	// inside the query, the rows of one source can decide about those of another.
+	plain    bool
+	like     *comparison // the outermost LIKE on a variable; nil when there is none
+	variable string      // of the first placeholder
+}
+
+// comparison is: column LIKE 'before{variable}…'.
+type comparison struct {
+	column   string // result column; "" when it is an expression
+	before   string // literal text in front of the value
+	variable string
+	open     bool // more may follow the value
+	anywhere bool // a wildcard stands in front of the value
+}
+
+// keyVariable is the variable whose value a key column holds: that of the LIKE, else the first.
+func (s shape) keyVariable() string {
+	if s.like != nil && s.like.variable != "" {
+		return s.like.variable
+	}
+	return s.variable
+}
+
+// entangling are the words of ADQL 2.1 with which rows decide about each other.
+var entangling = map[string]bool{
+	"TOP": true, "DISTINCT": true, "GROUP": true, "HAVING": true, "OFFSET": true, "LIMIT": true,
+	"UNION": true, "INTERSECT": true, "EXCEPT": true, "WITH": true, "OVER": true,
+	"MAX": true, "MIN": true, "SUM": true, "AVG": true, "COUNT": true,
+}
+
+// shapeOf reads a template. What it does not understand it takes for not plain.
+func shapeOf(q configs.Query) shape {
+	s := shape{plain: true}
+	if list := q.Placeholders(); len(list) > 0 {
+		s.variable = list[0].Name
+	}
+	tokens := templateTokens(q.Template)
+	selects, likeDepth := 0, 0
+	for i, t := range tokens {
+		if t.kind != word {
+			continue
+		}
+		switch upper := strings.ToUpper(t.text); {
+		case upper == "SELECT":
+			selects++
+		case entangling[upper]:
+			s.plain = false
+		case (upper == "LIKE" || upper == "ILIKE") && (s.like == nil || t.depth < likeDepth):
+			if c := comparisonAt(tokens, i); c != nil {
+				s.like, likeDepth = c, t.depth
+			}
+		}
+	}
+	s.plain = s.plain && selects == 1
+	return s
+}
+
+var placeholder = regexp.MustCompile(`\{([A-Za-z_][A-Za-z0-9_.-]*)\}`)
+
+// comparisonAt reads the comparison around the LIKE at token i; nil when it has no variable, or asks
+// for what is not like it.
+func comparisonAt(tokens []token, i int) *comparison {
+	if i == 0 || i+1 >= len(tokens) {
+		return nil
+	}
+	left, right := tokens[i-1], tokens[i+1]
+	if left.kind == word && strings.EqualFold(left.text, "NOT") {
+		return nil
+	}
+	c := &comparison{open: true, anywhere: true}
+	if left.kind == word || left.kind == quoted {
+		c.column = left.text
+	}
+	if right.kind != literal { // a function or a concatenation
+		return c
+	}
+	at := placeholder.FindStringSubmatchIndex(right.text)
+	if at == nil {
+		return nil
+	}
+	c.before, c.variable = right.text[:at[0]], right.text[at[2]:at[3]]
+	c.open, c.anywhere = at[1] < len(right.text), strings.ContainsAny(c.before, "%_{")
+	return c
+}
+
+type tokenKind int
+
+const (
+	word    tokenKind = iota // keyword, name or number
+	literal                  // 'text', unquoted here
+	quoted                   // "name", unquoted here
+	symbol                   // one byte
+)
+
+type token struct {
+	kind  tokenKind
+	text  string
+	depth int // open parentheses
+}
+
+// templateTokens cuts ADQL into tokens; comments are left out.
+func templateTokens(adql string) []token {
+	var tokens []token
+	depth := 0
+	for at := 0; at < len(adql); {
+		c, rest := adql[at], adql[at:]
+		switch {
+		case strings.HasPrefix(rest, "--"):
+			at += lengthTo(rest, "\n")
+			continue
+		case strings.HasPrefix(rest, "/*"):
+			at += 2 + lengthTo(rest[2:], "*/")
+			continue
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
+			at++
+			continue
+		}
+		t, n := token{kind: symbol, text: rest[:1]}, 1
+		switch {
+		case c == '\'':
+			t.kind = literal
+			t.text, n = unquote(rest)
+		case c == '"':
+			t.kind = quoted
+			t.text, n = unquote(rest)
+		case isWord(c):
+			for n < len(rest) && isWord(rest[n]) {
+				n++
+			}
+			t.kind, t.text = word, rest[:n]
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		}
+		t.depth = depth
+		tokens = append(tokens, t)
+		at += n
+	}
+	return tokens
+}
+
+// lengthTo gives the bytes up to and with end, all when end is not there.
+func lengthTo(text, end string) int {
+	if at := strings.Index(text, end); at >= 0 {
+		return at + len(end)
+	}
+	return len(text)
+}
+
+// unquote reads a quoted text from its opening quote on and gives the bytes that it takes.
+func unquote(text string) (string, int) {
+	mark, b := text[0], strings.Builder{}
+	for at := 1; at < len(text); at++ {
+		if text[at] != mark {
+			b.WriteByte(text[at])
+			continue
+		}
+		if at+1 == len(text) || text[at+1] != mark {
+			return b.String(), at + 1
+		}
+		b.WriteByte(mark)
+		at++
+	}
+	return b.String(), len(text)
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}

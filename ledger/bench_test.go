@@ -1,0 +1,45 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+)
+
+// BenchmarkMove is one transition with its event per durable transaction.
+func BenchmarkMove(b *testing.B) {
+	f := newFixture(b)
+	f.discover("A", OutcomeChanged, "s1")
+	e := f.walk(f.admit("A"), EventPrepare, EventPrepared, EventSubmit, EventAccepted)
+	next := map[State]Event{Queued: EventStarted, Running: EventRequeued}
+	for b.Loop() {
+		e = f.step(e, next[e.State], Step{})
+	}
+}
+
+// BenchmarkLife is one execution from its creation to its end, seven durable transactions.
+func BenchmarkLife(b *testing.B) {
+	f := newFixture(b)
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		n++
+		name := fmt.Sprintf("S%06d", n)
+		f.discover(name, OutcomeChanged, "s1")
+		b.StartTimer()
+		f.walk(f.admit(name), EventPrepare, EventPrepared, EventSubmit, EventAccepted, EventFinished, EventVerified)
+	}
+}
+
+// BenchmarkMovesInOneTransaction shows what a transition costs besides the wait for the disk.
+func BenchmarkMovesInOneTransaction(b *testing.B) {
+	f := newFixture(b)
+	f.discover("A", OutcomeChanged, "s1")
+	e := f.walk(f.admit("A"), EventPrepare, EventPrepared, EventSubmit, EventAccepted)
+	next := map[State]Event{Queued: EventStarted, Running: EventRequeued}
+	f.write(func(tx *Tx) (err error) {
+		for b.Loop() && err == nil {
+			e, err = tx.Move(e, next[e.State], Step{Actor: person, Why: "bench"})
+		}
+		return err
+	})
+}

@@ -1,0 +1,135 @@
+package ledger
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"beampipe/provenance"
+)
+
+// eventPage is how many events are read at once where nothing else is asked for.
+const eventPage = 1000
+
+// Append records an event at the end of the chain. Its payload is encoded as canonical JSON; nil
+// leaves it empty. Every event needs an actor.
+func (tx *Tx) Append(e provenance.Event, payload any) error {
+	if payload != nil {
+		text, err := Canonical(payload)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.Type, err)
+		}
+		e.Payload = text
+	}
+	if e.Actor == "" {
+		return fmt.Errorf("event %s: no actor", e.Type)
+	}
+	var err error
+	if e.Seq, e.PrevHash, err = tx.Head(); err != nil {
+		return err
+	}
+	e.Seq++
+	e.OccurredAt = tx.now
+	e.Hash = e.ChainHash()
+	_, err = tx.exec("append event "+e.Type, `INSERT INTO provenance_events
+		(seq, occurred_at, event_type, project_module, source_identifier, execution_id, actor, correlation_id, payload, prev_hash, hash)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.Seq, Stamp(e.OccurredAt), e.Type, e.Project, e.Source, e.Execution, e.Actor, e.Correlation, string(e.Payload), e.PrevHash, e.Hash)
+	return err
+}
+
+// Head gives the last event's sequence number and hash; 0 and "" for an empty log.
+func (v View) Head() (seq int64, hash string, err error) {
+	err = v.list("head of the provenance log", "SELECT seq, hash FROM provenance_events ORDER BY seq DESC LIMIT 1", nil,
+		func(rows *sql.Rows) error { return rows.Scan(&seq, &hash) })
+	return seq, hash, err
+}
+
+// EventFilter narrows a list of events; empty fields do not narrow.
+type EventFilter struct {
+	Project   string
+	Source    string
+	Execution string
+	Type      string
+	After     int64 // events with a greater sequence number
+	Limit     int   // 0 = 1000
+	Newest    bool  // newest first
+}
+
+// Events lists events in the order in which they happened, or the newest first.
+func (v View) Events(f EventFilter) ([]provenance.Event, error) {
+	var where []string
+	var args []any
+	add := func(cond string, arg any) { where, args = append(where, cond), append(args, arg) }
+	add("seq > ?", f.After)
+	if f.Project != "" {
+		add("project_module = ?", f.Project)
+	}
+	if f.Source != "" {
+		add("source_identifier = ? AND source_identifier <> ''", f.Source)
+	}
+	if f.Execution != "" {
+		add("execution_id = ? AND execution_id <> ''", f.Execution)
+	}
+	if f.Type != "" {
+		add("event_type = ?", f.Type)
+	}
+	order := "ASC"
+	if f.Newest {
+		order = "DESC"
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = eventPage
+	}
+	args = append(args, limit)
+	var events []provenance.Event
+	err := v.list("provenance events", `SELECT seq, occurred_at, event_type, project_module, source_identifier,
+		execution_id, actor, correlation_id, payload, prev_hash, hash FROM provenance_events
+		WHERE `+strings.Join(where, " AND ")+` ORDER BY seq `+order+` LIMIT ?`, args,
+		func(rows *sql.Rows) error {
+			e, err := scanEvent(rows)
+			events = append(events, e)
+			return err
+		})
+	return events, err
+}
+
+// CountEvents gives the number of events in the log.
+func (v View) CountEvents() (int64, error) {
+	seq, _, err := v.Head()
+	return seq, err
+}
+
+// EachEvent gives the whole chain in order, for verification, a page at a time: no query is open while
+// fn runs. It stops with fn's error.
+func (v View) EachEvent(fn func(provenance.Event) error) error {
+	var last int64
+	for {
+		page, err := v.Events(EventFilter{After: last, Limit: eventPage})
+		if err != nil {
+			return err
+		}
+		for _, e := range page {
+			if err := fn(e); err != nil {
+				return err
+			}
+			last = e.Seq
+		}
+		if len(page) < eventPage {
+			return nil
+		}
+	}
+}
+
+func scanEvent(rows *sql.Rows) (provenance.Event, error) {
+	var e provenance.Event
+	var at timeText
+	var payload string
+	err := rows.Scan(&e.Seq, &at, &e.Type, &e.Project, &e.Source, &e.Execution, &e.Actor, &e.Correlation, &payload, &e.PrevHash, &e.Hash)
+	e.OccurredAt = at.value()
+	if payload != "" {
+		e.Payload = []byte(payload)
+	}
+	return e, err
+}

@@ -1,0 +1,375 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"beampipe/fault"
+	"beampipe/provenance"
+)
+
+// Class says what kind of failure ended an execution.
+type Class string
+
+// The classes: plumbing is retried by itself, science only when a person says so.
+const (
+	ClassPlumbing Class = "plumbing" // could not submit, node failure, preemption, staging
+	ClassScience  Class = "science"  // work began and an application failed, or ran out of time or memory
+)
+
+// Mark says who did something when and why: a hold, or a wish to cancel.
+type Mark struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// ExecutionSource is a source as an execution pinned it.
+type ExecutionSource struct {
+	SourceID   int64    `json:"-"`
+	Identifier string   `json:"source_identifier"`
+	SBIDs      []string `json:"sbids"`
+	Signature  string   `json:"discovery_signature"`
+	Active     bool     `json:"active"`
+}
+
+// Execution is one run of a graph over one or more sources: a row of batch_execution_record.
+type Execution struct {
+	ID              string            `json:"uuid"`
+	Project         string            `json:"project_module"`
+	ConfigRevision  int               `json:"config_revision"`
+	Profile         string            `json:"profile"`
+	ProfileRevision int               `json:"profile_revision"`
+	Target          string            `json:"target"`
+	State           State             `json:"status"`
+	Attempt         int               `json:"attempt"`
+	Version         int               `json:"version"`
+	Signature       string            `json:"discovery_signature"`
+	Class           Class             `json:"failure_class,omitempty"`
+	Error           string            `json:"last_error,omitempty"`
+	AutoRetries     int               `json:"auto_retries"`
+	NextRetryAt     *time.Time        `json:"next_retry_at,omitempty"`
+	NotBefore       *time.Time        `json:"not_before,omitempty"`
+	Refusals        int               `json:"refusals"`
+	Held            *Mark             `json:"held,omitempty"`
+	HoldAtReady     bool              `json:"hold_at_ready,omitempty"`
+	CancelWanted    *Mark             `json:"cancel_wanted,omitempty"`
+	RerunOf         string            `json:"rerun_of,omitempty"`
+	SubmissionID    string            `json:"submission_id,omitempty"`
+	ExternalID      string            `json:"external_id,omitempty"`
+	Folder          string            `json:"folder,omitempty"`
+	Checkpoint      string            `json:"-"`
+	CreatedAt       time.Time         `json:"created_at"`
+	CreatedBy       string            `json:"created_by"`
+	UpdatedAt       time.Time         `json:"updated_at"`
+	StartedAt       *time.Time        `json:"started_at,omitempty"`
+	CompletedAt     *time.Time        `json:"completed_at,omitempty"`
+	Sources         []ExecutionSource `json:"sources"`
+}
+
+// SubmissionID is the deterministic name of an attempt outside of the ledger.
+func SubmissionID(execution string, attempt int) string {
+	return fmt.Sprintf("bp-%s-%d", execution, attempt)
+}
+
+const executionColumns = `uuid, project, config_revision, profile, profile_revision, target, status, attempt, version, discovery_signature,
+	failure_class, last_error, auto_retries, next_retry_at, not_before, refusals, held_at, held_by, hold_reason, hold_at_ready,
+	cancel_wanted_at, cancel_wanted_by, cancel_reason, rerun_of, submission_id, external_id, folder, checkpoint,
+	created_at, created_by, updated_at, started_at, completed_at`
+
+func scanExecution(scan func(...any) error) (Execution, error) {
+	var e Execution
+	var retry, notBefore, held, cancel, created, updated, started, completed timeText
+	var heldMark, cancelMark Mark
+	err := scan(&e.ID, &e.Project, &e.ConfigRevision, &e.Profile, &e.ProfileRevision, &e.Target, &e.State, &e.Attempt, &e.Version, &e.Signature,
+		&e.Class, &e.Error, &e.AutoRetries, &retry, &notBefore, &e.Refusals, &held, &heldMark.By, &heldMark.Reason, &e.HoldAtReady,
+		&cancel, &cancelMark.By, &cancelMark.Reason, &e.RerunOf, &e.SubmissionID, &e.ExternalID, &e.Folder, &e.Checkpoint,
+		&created, &e.CreatedBy, &updated, &started, &completed)
+	e.NextRetryAt, e.NotBefore, e.StartedAt, e.CompletedAt = retry.t, notBefore.t, started.t, completed.t
+	e.CreatedAt, e.UpdatedAt = created.value(), updated.value()
+	if held.t != nil {
+		heldMark.At = *held.t
+		e.Held = &heldMark
+	}
+	if cancel.t != nil {
+		cancelMark.At = *cancel.t
+		e.CancelWanted = &cancelMark
+	}
+	return e, err
+}
+
+// Execution reads one execution with its sources.
+func (v View) Execution(id string) (Execution, error) {
+	e, err := scanExecution(v.q.QueryRowContext(v.ctx, "SELECT "+executionColumns+" FROM batch_execution_record WHERE uuid = ?", id).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, fault.New(fault.NotFound, fmt.Sprintf("there is no execution %q in this ledger", id), "list them with: beampipe execution list")
+	}
+	if err != nil {
+		return e, readError(v.path, "execution "+id, err)
+	}
+	e.Sources, err = v.executionSources(id)
+	return e, err
+}
+
+// ResolveExecution finds an execution by its id or by an unambiguous part of its id (at least 4
+// characters, from the front or the end: UUIDv7s of one minute begin alike).
+func (v View) ResolveExecution(part string) (string, error) {
+	if len(part) == 36 {
+		return part, nil
+	}
+	var found []string
+	err := v.list("execution "+part, `SELECT uuid FROM batch_execution_record WHERE length(?) >= 4
+		AND (substr(uuid, 1, length(?)) = ? OR substr(uuid, -length(?)) = ?) LIMIT 2`, []any{part, part, part, part, part},
+		func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			found = append(found, id)
+			return err
+		})
+	switch {
+	case err != nil:
+		return "", err
+	case len(found) == 0:
+		return "", fault.New(fault.NotFound, fmt.Sprintf("there is no execution %q in this ledger", part), "list them with: beampipe execution list")
+	case len(found) > 1:
+		return "", fault.New(fault.Invalid, fmt.Sprintf("%q stands for more than one execution", part), "give more of the id")
+	}
+	return found[0], nil
+}
+
+func (v View) executionSources(id string) ([]ExecutionSource, error) {
+	var list []ExecutionSource
+	err := v.list("sources of execution "+id, "SELECT source_id, identifier, sbids, signature, active FROM execution_sources WHERE execution = ? ORDER BY identifier",
+		[]any{id}, func(rows *sql.Rows) error {
+			var s ExecutionSource
+			var sbids string
+			if err := rows.Scan(&s.SourceID, &s.Identifier, &sbids, &s.Signature, &s.Active); err != nil {
+				return err
+			}
+			err := scanJSON("SBIDs", sbids, &s.SBIDs)
+			list = append(list, s)
+			return err
+		})
+	return list, err
+}
+
+// ExecutionFilter narrows a list of executions; empty fields do not narrow.
+type ExecutionFilter struct {
+	Project string
+	Source  string
+	States  []State
+	Target  string
+	Held    *bool
+	Due     bool   // only those whose not_before has come
+	Unclaim bool   // only those that no worker holds
+	Before  string // ids before this one: the cursor of a page, newest first
+	Oldest  bool   // oldest first
+	Limit   int    // 0 = all
+}
+
+// Executions lists executions, the newest first unless told otherwise.
+func (v View) Executions(f ExecutionFilter) ([]Execution, error) {
+	where, args := f.where(v.now)
+	order := "DESC"
+	if f.Oldest {
+		order = "ASC"
+	}
+	query := "SELECT " + executionColumns + " FROM batch_execution_record WHERE " + where + " ORDER BY uuid " + order
+	if f.Limit > 0 {
+		query += " LIMIT ?"
+		args = append(args, f.Limit)
+	}
+	var list []Execution
+	err := v.list("executions", query, args, func(rows *sql.Rows) error {
+		e, err := scanExecution(rows.Scan)
+		list = append(list, e)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		if list[i].Sources, err = v.executionSources(list[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func (f ExecutionFilter) where(now time.Time) (string, []any) {
+	where := []string{"1 = 1"}
+	var args []any
+	add := func(cond string, a ...any) { where, args = append(where, cond), append(args, a...) }
+	if f.Project != "" {
+		add("project = ?", f.Project)
+	}
+	if f.Source != "" {
+		// The index of sources begins with the project, so it is named even when all are meant.
+		add(`uuid IN (SELECT e.execution FROM execution_sources e JOIN sources s ON s.id = e.source_id
+			WHERE s.identifier = ? AND s.project IN (SELECT project FROM projects))`, f.Source)
+	}
+	if len(f.States) > 0 {
+		marks := strings.TrimSuffix(strings.Repeat("?, ", len(f.States)), ", ")
+		states := make([]any, len(f.States))
+		for i, s := range f.States {
+			states[i] = string(s)
+		}
+		add("status IN ("+marks+")", states...)
+	}
+	if f.Target != "" {
+		add("target = ?", f.Target)
+	}
+	if f.Held != nil {
+		if *f.Held {
+			add("held_at IS NOT NULL")
+		} else {
+			add("held_at IS NULL")
+		}
+	}
+	if f.Due {
+		add("(not_before IS NULL OR not_before <= ?)", Stamp(now))
+	}
+	if f.Unclaim {
+		add("NOT EXISTS (SELECT 1 FROM claims WHERE subject = 'execution:' || uuid AND owner <> '' AND expires_at > ?)", Stamp(now))
+	}
+	if f.Before != "" {
+		add("uuid < ?", f.Before)
+	}
+	return strings.Join(where, " AND "), args
+}
+
+// CountExecutions counts per state; project "" counts all.
+func (v View) CountExecutions(project string) (map[State]int, error) {
+	counts := map[State]int{}
+	err := v.list("count executions", "SELECT status, count(*) FROM batch_execution_record WHERE (? = '' OR project = ?) GROUP BY status",
+		[]any{project, project}, func(rows *sql.Rows) error {
+			var s State
+			var n int
+			err := rows.Scan(&s, &n)
+			counts[s] = n
+			return err
+		})
+	return counts, err
+}
+
+// inFlight are the states that count against limits: non-terminal, and not verifying.
+const inFlight = "status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain', 'queued', 'running', 'cancelling') AND held_at IS NULL"
+
+// CountInFlight counts executions that count against limits: not terminal, not held, not verifying.
+// Empty arguments do not narrow.
+func (v View) CountInFlight(project, profile string) (n int, err error) {
+	err = v.get("executions in flight", "SELECT count(*) FROM batch_execution_record WHERE "+inFlight+
+		" AND (? = '' OR project = ?) AND (? = '' OR profile = ?)", []any{project, project, profile, profile}, &n)
+	return n, err
+}
+
+// unblocked leaves out executions with a source that another execution works on now.
+const unblocked = `NOT EXISTS (SELECT 1 FROM execution_sources mine JOIN execution_sources other
+	ON other.source_id = mine.source_id AND other.active = 1 WHERE mine.execution = uuid AND other.execution <> uuid)`
+
+// RetriesDue lists failed executions whose time for an automatic retry has come, the longest due first.
+// One whose retry would be refused, because another execution works on a source of it, waits. The plus
+// before status keeps SQLite from walking over all that ever failed.
+func (v View) RetriesDue(limit int) ([]Execution, error) {
+	var list []Execution
+	err := v.list("retries due", "SELECT "+executionColumns+` FROM batch_execution_record
+		WHERE next_retry_at IS NOT NULL AND next_retry_at <= ? AND +status = 'failed' AND `+unblocked+` ORDER BY next_retry_at, uuid LIMIT ?`,
+		[]any{Stamp(v.now), limit}, func(rows *sql.Rows) error {
+			e, err := scanExecution(rows.Scan)
+			list = append(list, e)
+			return err
+		})
+	for i := range list {
+		if err == nil {
+			list[i].Sources, err = v.executionSources(list[i].ID)
+		}
+	}
+	return list, err
+}
+
+// NextRetryAt gives the earliest time at which a failed execution is to be retried by itself, or at
+// which a delayed one may go on; nil when nothing waits for a time.
+func (v View) NextRetryAt() (*time.Time, error) {
+	var at timeText
+	err := v.get("next retry", `SELECT min(t) FROM (
+		SELECT min(next_retry_at) AS t FROM batch_execution_record WHERE next_retry_at IS NOT NULL AND +status = 'failed' AND `+unblocked+`
+		UNION ALL
+		SELECT min(not_before) FROM batch_execution_record WHERE status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain') AND held_at IS NULL)`, nil, &at)
+	return at.t, err
+}
+
+// NewExecution is what an execution is made from.
+type NewExecution struct {
+	Project         string
+	ConfigRevision  int
+	Profile         string
+	ProfileRevision int
+	Target          string
+	Sources         []ExecutionSource // with pinned SBIDs and signature
+	Signature       string            // combined
+	HoldAtReady     bool
+	RerunOf         string
+	Actor           string
+	Why             string
+	Correlation     string
+	Record          any // the first content of the run record, nil for none
+}
+
+// CreateExecution makes an execution in state pending and clears the pending flags of its sources. It
+// is a Conflict when another execution works on one of them.
+func (tx *Tx) CreateExecution(n NewExecution) (Execution, error) {
+	id := tx.newID()
+	now := Stamp(tx.now)
+	if _, err := tx.exec("create execution", `INSERT INTO batch_execution_record (uuid, project, config_revision, profile, profile_revision, target,
+		status, attempt, version, discovery_signature, hold_at_ready, rerun_of, created_at, created_by, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, 'pending', 1, 1, ?, ?, ?, ?, ?, ?)`,
+		id, n.Project, n.ConfigRevision, n.Profile, n.ProfileRevision, n.Target, n.Signature, n.HoldAtReady, n.RerunOf, now, n.Actor, now); err != nil {
+		return Execution{}, err
+	}
+	identifiers := make([]string, len(n.Sources))
+	for i, s := range n.Sources {
+		identifiers[i] = s.Identifier
+		if err := tx.attachSource(id, n.Project, s); err != nil {
+			return Execution{}, err
+		}
+	}
+	if n.Record != nil {
+		if err := tx.SetRunRecord(id, n.Record); err != nil {
+			return Execution{}, err
+		}
+	}
+	if err := tx.Append(provenance.Event{
+		Type: provenance.ExecutionCreated, Project: n.Project, Source: onlySource(n.Sources), Execution: id, Actor: n.Actor, Correlation: n.Correlation,
+	}, map[string]any{
+		"sources": identifiers, "discovery_signature": n.Signature, "config_revision": n.ConfigRevision,
+		"profile": n.Profile, "profile_revision": n.ProfileRevision, "why": n.Why, "rerun_of": n.RerunOf,
+	}); err != nil {
+		return Execution{}, err
+	}
+	return tx.Execution(id)
+}
+
+func (tx *Tx) attachSource(execution, project string, s ExecutionSource) error {
+	other, err := tx.ActiveExecution(s.SourceID)
+	if err != nil {
+		return err
+	}
+	if other != "" {
+		return fault.New(fault.Conflict, fmt.Sprintf("source %s: execution %s works on it already", s.Identifier, other),
+			"wait for it, or: beampipe execution cancel "+other)
+	}
+	sbids, err := jsonText(s.SBIDs)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.exec("attach source "+s.Identifier, `INSERT INTO execution_sources (execution, source_id, project, identifier, sbids, signature, active)
+		VALUES (?, ?, ?, ?, ?, ?, 1)`, execution, s.SourceID, project, s.Identifier, sbids, s.Signature); err != nil {
+		return err
+	}
+	_, err = tx.exec("clear pending of "+s.Identifier, `UPDATE sources SET workflow_run_pending = 0, workflow_run_pending_at = NULL
+		WHERE id = ? AND signature = ?`, s.SourceID, s.Signature)
+	return err
+}

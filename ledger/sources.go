@@ -1,0 +1,314 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"beampipe/fault"
+	"beampipe/provenance"
+)
+
+// Outcomes of a source's last discovery.
+const (
+	OutcomeChanged   = "changed"
+	OutcomeUnchanged = "unchanged"
+	OutcomeNoData    = "no_data"
+	OutcomeMissing   = "missing"   // what was known is no longer shown
+	OutcomeAmbiguous = "ambiguous" // the answer holds rows of other sources and cannot be cleaned
+	OutcomeError     = "error"
+)
+
+// Source is one registered sky object of a survey.
+type Source struct {
+	ID                    int64      `json:"-"`
+	Project               string     `json:"project_module"`
+	Identifier            string     `json:"source_identifier"`
+	Enabled               bool       `json:"enabled"`
+	RemovedAt             *time.Time `json:"removed_at,omitempty"`
+	RegisteredAt          time.Time  `json:"registered_at"`
+	RegisteredBy          string     `json:"registered_by"`
+	Signature             string     `json:"discovery_signature,omitempty"`
+	SignatureRule         string     `json:"signature_rule,omitempty"`
+	LastCheckedAt         *time.Time `json:"last_checked_at,omitempty"`
+	LastAttemptedAt       *time.Time `json:"last_attempted_at,omitempty"`
+	NextDueAt             time.Time  `json:"next_due_at"`
+	LastOutcome           string     `json:"last_outcome,omitempty"`
+	LastError             string     `json:"last_error,omitempty"`
+	Failures              int        `json:"failures"`
+	MissingSince          *time.Time `json:"missing_since,omitempty"`
+	Pending               bool       `json:"workflow_run_pending"`
+	PendingAt             *time.Time `json:"workflow_run_pending_at,omitempty"`
+	LastExecutedSignature string     `json:"last_executed_discovery_signature,omitempty"`
+	LastExecution         string     `json:"last_execution,omitempty"`
+	Report                string     `json:"-"` // JSON of the last discovery
+}
+
+const sourceColumns = `id, project, identifier, enabled, removed_at, registered_at, registered_by, signature, signature_rule,
+	last_checked_at, last_attempted_at, next_due_at, last_outcome, last_error, failures, missing_since,
+	workflow_run_pending, workflow_run_pending_at, last_executed_signature, last_execution, report`
+
+func scanSource(scan func(...any) error) (Source, error) {
+	var s Source
+	var removed, registered, checked, attempted, due, missing, pending timeText
+	err := scan(&s.ID, &s.Project, &s.Identifier, &s.Enabled, &removed, &registered, &s.RegisteredBy, &s.Signature, &s.SignatureRule,
+		&checked, &attempted, &due, &s.LastOutcome, &s.LastError, &s.Failures, &missing,
+		&s.Pending, &pending, &s.LastExecutedSignature, &s.LastExecution, &s.Report)
+	s.RemovedAt, s.RegisteredAt, s.LastCheckedAt, s.LastAttemptedAt = removed.t, registered.value(), checked.t, attempted.t
+	s.NextDueAt, s.MissingSince, s.PendingAt = due.value(), missing.t, pending.t
+	return s, err
+}
+
+func (v View) sources(what, rest string, args ...any) ([]Source, error) {
+	var list []Source
+	err := v.list(what, "SELECT "+sourceColumns+" FROM sources "+rest, args, func(rows *sql.Rows) error {
+		s, err := scanSource(rows.Scan)
+		list = append(list, s)
+		return err
+	})
+	return list, err
+}
+
+// Source reads one source by name.
+func (v View) Source(project, identifier string) (Source, error) {
+	s, err := scanSource(v.q.QueryRowContext(v.ctx, "SELECT "+sourceColumns+" FROM sources WHERE project = ? AND identifier = ?", project, identifier).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, fault.New(fault.NotFound, fmt.Sprintf("source %q is not registered in project %q", identifier, project),
+			"register it with: beampipe source add --project "+project+" "+identifier)
+	}
+	return s, readError(v.path, "source "+identifier, err)
+}
+
+// SourceByID reads one source by its row id.
+func (v View) SourceByID(id int64) (Source, error) {
+	s, err := scanSource(v.q.QueryRowContext(v.ctx, "SELECT "+sourceColumns+" FROM sources WHERE id = ?", id).Scan)
+	return s, readError(v.path, fmt.Sprintf("source %d", id), err)
+}
+
+// SourceFilter narrows a list of sources; empty fields do not narrow.
+type SourceFilter struct {
+	Project string
+	Prefix  string // of the identifier
+	Outcome string
+	Pending *bool
+	Enabled *bool
+	Removed bool   // removed ones too
+	After   string // identifiers behind this one: the cursor of a page
+	Limit   int    // 0 = all
+}
+
+// Sources lists sources by project and identifier.
+func (v View) Sources(f SourceFilter) ([]Source, error) {
+	where := []string{"1 = 1"}
+	var args []any
+	add := func(cond string, a ...any) { where, args = append(where, cond), append(args, a...) }
+	if f.Project != "" {
+		add("project = ?", f.Project)
+	}
+	if f.Prefix != "" {
+		add("substr(identifier, 1, length(?)) = ?", f.Prefix, f.Prefix)
+	}
+	if f.Outcome != "" {
+		add("last_outcome = ?", f.Outcome)
+	}
+	if f.Pending != nil {
+		add("workflow_run_pending = ?", *f.Pending)
+	}
+	if f.Enabled != nil {
+		add("enabled = ?", *f.Enabled)
+	}
+	if !f.Removed {
+		add("removed_at IS NULL")
+	}
+	if f.After != "" {
+		add("identifier > ?", f.After)
+	}
+	rest := "WHERE " + strings.Join(where, " AND ") + " ORDER BY project, identifier"
+	if f.Limit > 0 {
+		rest += " LIMIT ?"
+		args = append(args, f.Limit)
+	}
+	return v.sources("sources", rest, args...)
+}
+
+// Identifiers lists every identifier of a project that is not removed, for dealing rows to the
+// longest one that they begin with.
+func (v View) Identifiers(project string) ([]string, error) {
+	var list []string
+	err := v.list("identifiers of "+project, "SELECT identifier FROM sources WHERE project = ? AND removed_at IS NULL ORDER BY identifier", []any{project},
+		func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			list = append(list, id)
+			return err
+		})
+	return list, err
+}
+
+// IdentifiersBeginning lists the identifiers of a project that begin with prefix and are longer than it.
+func (v View) IdentifiersBeginning(project, prefix string) ([]string, error) {
+	var list []string
+	err := v.list("identifiers beginning with "+prefix, `SELECT identifier FROM sources
+		WHERE project = ? AND identifier > ? AND identifier < ? AND removed_at IS NULL ORDER BY identifier`,
+		[]any{project, prefix, prefix + "\U0010FFFF"}, func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			list = append(list, id)
+			return err
+		})
+	return list, err
+}
+
+// RegisterSource adds a source, or brings a removed one back with its history; added is false for one
+// that is there already. It is due for discovery at once.
+func (tx *Tx) RegisterSource(project, identifier, actor string) (added bool, err error) {
+	at := Stamp(tx.now)
+	n, err := tx.exec("register source "+identifier, `INSERT INTO sources (project, identifier, registered_at, registered_by, next_due_at)
+		VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (project, identifier) DO UPDATE SET removed_at = NULL, enabled = 1, next_due_at = excluded.next_due_at
+		WHERE sources.removed_at IS NOT NULL`, project, identifier, at, actor, at)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, tx.Append(provenance.Event{Type: provenance.SourceRegistered, Project: project, Source: identifier, Actor: actor}, nil)
+}
+
+// SetEnabled switches a source on or off. Off means: nothing new starts, running work goes on.
+func (tx *Tx) SetEnabled(project, identifier string, on bool, reason, actor string) (changed bool, err error) {
+	n, err := tx.exec("set enabled of "+identifier, "UPDATE sources SET enabled = ? WHERE project = ? AND identifier = ? AND enabled <> ?", on, project, identifier, on)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	kind := provenance.SourceDisabled
+	if on {
+		kind = provenance.SourceEnabled
+	}
+	return true, tx.Append(provenance.Event{Type: kind, Project: project, Source: identifier, Actor: actor}, map[string]any{"reason": reason})
+}
+
+// RemoveSource takes a source out of the survey and keeps its history. It is refused (Conflict) while
+// an execution works on it.
+func (tx *Tx) RemoveSource(project, identifier, reason, actor string) error {
+	s, err := tx.Source(project, identifier)
+	if err != nil {
+		return err
+	}
+	active, err := tx.ActiveExecution(s.ID)
+	if err != nil {
+		return err
+	}
+	if active != "" {
+		return fault.New(fault.Conflict, fmt.Sprintf("remove source %s: execution %s works on it", identifier, active),
+			"wait for it, or first: beampipe execution cancel "+active)
+	}
+	if s.RemovedAt != nil {
+		return nil
+	}
+	if err := tx.execOne("remove source "+identifier, `UPDATE sources SET removed_at = ?, workflow_run_pending = 0,
+		workflow_run_pending_at = NULL WHERE id = ?`, Stamp(tx.now), s.ID); err != nil {
+		return err
+	}
+	return tx.Append(provenance.Event{Type: provenance.SourceRemoved, Project: project, Source: identifier, Actor: actor}, map[string]any{"reason": reason})
+}
+
+// RequestDiscovery makes a source due now, whatever its last answer or failure was. A claim that is
+// held is left to its holder.
+func (tx *Tx) RequestDiscovery(s Source, actor string) error {
+	if err := tx.execOne("request discovery of "+s.Identifier, "UPDATE sources SET next_due_at = ? WHERE id = ?", Stamp(tx.now), s.ID); err != nil {
+		return err
+	}
+	return tx.Append(provenance.Event{Type: provenance.SourceDiscoveryRequested, Project: s.Project, Source: s.Identifier, Actor: actor}, nil)
+}
+
+// Baseline records a source's current signature as already executed, for work that was done elsewhere.
+// It is refused (Conflict) while an execution works on the source; without a signature it is Invalid.
+func (tx *Tx) Baseline(s Source, reason, actor string) error {
+	if s.Signature == "" {
+		return fault.New(fault.Invalid, fmt.Sprintf("baseline source %s: it has no signature yet", s.Identifier), "discover it first: beampipe source discover "+s.Identifier)
+	}
+	active, err := tx.ActiveExecution(s.ID)
+	if err != nil {
+		return err
+	}
+	if active != "" {
+		return fault.New(fault.Conflict, fmt.Sprintf("baseline source %s: execution %s works on it", s.Identifier, active), "cancel it first: beampipe execution cancel "+active)
+	}
+	if err := tx.execOne("baseline source "+s.Identifier, `UPDATE sources SET last_executed_signature = signature,
+		workflow_run_pending = 0, workflow_run_pending_at = NULL WHERE id = ? AND signature = ?`, s.ID, s.Signature); err != nil {
+		return err
+	}
+	return tx.Append(provenance.Event{Type: provenance.SourceBaselined, Project: s.Project, Source: s.Identifier, Actor: actor},
+		map[string]any{"reason": reason, "signature": s.Signature})
+}
+
+// ActiveExecution gives the execution that works on a source now, "" for none.
+func (v View) ActiveExecution(sourceID int64) (id string, err error) {
+	err = v.list("active execution", "SELECT execution FROM execution_sources WHERE source_id = ? AND active = 1", []any{sourceID},
+		func(rows *sql.Rows) error { return rows.Scan(&id) })
+	return id, err
+}
+
+// ClaimDueSources claims up to limit sources of a project that are due for discovery, the longest due
+// first, under one batch.
+func (tx *Tx) ClaimDueSources(project string, limit int, owner, batch string, ttl time.Duration) ([]Source, []Claim, error) {
+	due, err := tx.sources("due sources of "+project, `WHERE project = ? AND enabled = 1 AND removed_at IS NULL AND next_due_at <= ?
+		AND NOT EXISTS (SELECT 1 FROM claims WHERE subject = 'source:' || sources.id AND owner <> '' AND expires_at > ?)
+		ORDER BY next_due_at, id LIMIT ?`, project, Stamp(tx.now), Stamp(tx.now), limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	var claimed []Source
+	var claims []Claim
+	for _, s := range due {
+		c, ok, err := tx.TryClaim(ClaimDiscovery, SourceSubject(s.ID), owner, batch, ttl)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ok {
+			claimed, claims = append(claimed, s), append(claims, c)
+		}
+	}
+	return claimed, claims, nil
+}
+
+// CountDueSources counts the sources of a project that are due for discovery and not claimed, up to limit.
+func (v View) CountDueSources(project string, limit int) (n int, err error) {
+	err = v.get("due sources of "+project, `SELECT count(*) FROM (SELECT 1 FROM sources WHERE project = ? AND enabled = 1
+		AND removed_at IS NULL AND next_due_at <= ?
+		AND NOT EXISTS (SELECT 1 FROM claims WHERE subject = 'source:' || sources.id AND owner <> '' AND expires_at > ?) LIMIT ?)`,
+		[]any{project, Stamp(v.now), Stamp(v.now), limit}, &n)
+	return n, err
+}
+
+// PendingSources lists sources that wait for a run and that no execution works on, the longest
+// waiting first.
+func (v View) PendingSources(project string, limit int) ([]Source, error) {
+	return v.sources("pending sources of "+project, `WHERE project = ? AND workflow_run_pending = 1 AND enabled = 1 AND removed_at IS NULL
+		AND NOT EXISTS (SELECT 1 FROM execution_sources e WHERE e.source_id = sources.id AND e.active = 1)
+		ORDER BY workflow_run_pending_at, id LIMIT ?`, project, limit)
+}
+
+// CountPending counts a project's pending sources and gives since when the oldest waits.
+func (v View) CountPending(project string) (n int, oldest *time.Time, err error) {
+	var at timeText
+	err = v.get("pending sources of "+project, `SELECT count(*), min(workflow_run_pending_at) FROM sources
+		WHERE project = ? AND workflow_run_pending = 1 AND enabled = 1 AND removed_at IS NULL
+		AND NOT EXISTS (SELECT 1 FROM execution_sources e WHERE e.source_id = sources.id AND e.active = 1)`, []any{project}, &n, &at)
+	return n, at.t, err
+}
+
+// CountOutcomes counts a project's sources by the outcome of their last discovery; "" = never asked.
+func (v View) CountOutcomes(project string) (map[string]int, error) {
+	counts := map[string]int{}
+	err := v.list("count sources", "SELECT last_outcome, count(*) FROM sources WHERE project = ? AND removed_at IS NULL GROUP BY last_outcome", []any{project},
+		func(rows *sql.Rows) error {
+			var outcome string
+			var n int
+			err := rows.Scan(&outcome, &n)
+			counts[outcome] = n
+			return err
+		})
+	return counts, err
+}

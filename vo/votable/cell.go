@@ -1,0 +1,203 @@
+package votable
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// decoder turns the text of one field's cells into values (VOTable 1.5 section 2.1 and 5.1).
+type decoder struct {
+	datatype string // in lower case; "" for one that is not known, read as a string
+	array    bool
+	bits     int // of an integer
+	width    int // of the strings in an array of strings; 0 when it is one string
+	null     string
+}
+
+func decoders(fields []Field) []decoder {
+	all := make([]decoder, len(fields))
+	for i, f := range fields {
+		all[i] = newDecoder(f)
+	}
+	return all
+}
+
+func newDecoder(f Field) decoder {
+	d := decoder{datatype: strings.ToLower(strings.TrimSpace(f.Datatype)), null: f.Null}
+	size := strings.ReplaceAll(f.Arraysize, " ", "")
+	d.array = size != "" && size != "1"
+	switch d.datatype {
+	case "unsignedbyte":
+		d.bits = 8
+	case "short":
+		d.bits = 16
+	case "int":
+		d.bits = 32
+	case "integer": // not in the standard, but sent
+		d.datatype, d.bits = "int", 32
+	case "long":
+		d.bits = 64
+	case "boolean", "bit", "float", "double", "floatcomplex", "doublecomplex":
+	case "char", "unicodechar":
+		// "4x3" is three strings of four characters; "12" and "*" are one string.
+		if first, rest, found := strings.Cut(size, "x"); found && rest != "" {
+			d.width, _ = strconv.Atoi(first)
+			d.width = max(d.width, 0)
+		}
+		d.array = d.width > 0
+	default:
+		d.datatype, d.array = "", false
+	}
+	return d
+}
+
+// isNull holds for the trimmed text of a null cell.
+func (d *decoder) isNull(trimmed string) bool {
+	return trimmed == "" || trimmed == d.null || (trimmed == "?" && d.datatype == "boolean" && !d.array)
+}
+
+// value decodes a cell.
+func (d *decoder) value(cell []byte) (any, error) {
+	trimmed := string(bytes.TrimSpace(cell))
+	if d.datatype == "" || strings.HasSuffix(d.datatype, "char") {
+		if len(cell) == 0 || (d.null != "" && trimmed == d.null) {
+			return nil, nil
+		}
+		if d.array {
+			return cut(string(cell), d.width), nil
+		}
+		return string(cell), nil
+	}
+	if d.isNull(trimmed) {
+		return nil, nil
+	}
+	switch d.datatype {
+	case "boolean":
+		return decode(trimmed, d.array, boolean)
+	case "bit":
+		return decode(spaced(trimmed), d.array, boolean)
+	case "float":
+		return decode(trimmed, d.array, func(s string) (float64, error) { return float(s, 32) })
+	case "double":
+		return decode(trimmed, d.array, func(s string) (float64, error) { return float(s, 64) })
+	case "floatcomplex":
+		return complexes(trimmed, d.array, 32)
+	case "doublecomplex":
+		return complexes(trimmed, d.array, 64)
+	}
+	return decode(trimmed, d.array, func(s string) (int64, error) { return integer(s, d.bits) })
+}
+
+// decode reads one value, or the blank-separated values of an array.
+func decode[T any](text string, array bool, one func(string) (T, error)) (any, error) {
+	if !array {
+		return boxed(one(text))
+	}
+	parts := strings.Fields(text)
+	list := make([]T, len(parts))
+	for i, part := range parts {
+		var err error
+		if list[i], err = one(part); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func boxed[T any](v T, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func boolean(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "t", "true", "1":
+		return true, nil
+	case "f", "false", "0", "?": // "?" is the null of an element, which has no value of its own
+		return false, nil
+	}
+	return false, fmt.Errorf("%.40q is not a boolean", s)
+}
+
+// spaced puts blanks between bits that were written without them.
+func spaced(bits string) string {
+	if len(bits) > 1 && strings.Trim(bits, "01") == "" {
+		return strings.Join(strings.Split(bits, ""), " ")
+	}
+	return bits
+}
+
+// integer reads a decimal, or a hexadecimal 0x… in two's complement at the datatype's width.
+func integer(s string, bits int) (int64, error) {
+	hex, isHex := strings.CutPrefix(strings.ToLower(s), "0x")
+	if !isHex {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%.40q is not a whole number", s)
+		}
+		return n, nil
+	}
+	u, err := strconv.ParseUint(hex, 16, bits)
+	if err != nil {
+		return 0, fmt.Errorf("%.40q is not a hexadecimal number of %d bits", s, bits)
+	}
+	if bits == 8 {
+		return int64(u), nil // unsignedByte
+	}
+	return int64(u<<(64-bits)) >> (64 - bits), nil
+}
+
+// float reads a number, NaN, or an infinity; one too large for the width is infinite.
+func float(s string, bits int) (float64, error) {
+	v, err := strconv.ParseFloat(s, bits)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return math.NaN(), fmt.Errorf("%.40q is not a number", s)
+	}
+	return v, nil
+}
+
+// complexes reads pairs of real and imaginary part.
+func complexes(text string, array bool, bits int) (any, error) {
+	parts := strings.Fields(text)
+	if len(parts)%2 != 0 || (!array && len(parts) != 2) {
+		return nil, fmt.Errorf("%.40q is not a complex number: expected pairs of numbers", text)
+	}
+	list := make([]complex128, len(parts)/2)
+	for i := range list {
+		re, err := float(parts[2*i], bits)
+		if err != nil {
+			return nil, err
+		}
+		im, err := float(parts[2*i+1], bits)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = complex(re, im)
+	}
+	if !array {
+		return list[0], nil
+	}
+	return list, nil
+}
+
+// cut splits text into strings of width characters and takes the blanks off their ends.
+func cut(text string, width int) []string {
+	var list []string
+	for len(text) > 0 {
+		end := 0
+		for n := 0; n < width && end < len(text); n++ {
+			_, size := utf8.DecodeRuneInString(text[end:])
+			end += size
+		}
+		list = append(list, strings.TrimRight(text[:end], " "))
+		text = text[end:]
+	}
+	return list
+}

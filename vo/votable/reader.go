@@ -1,0 +1,223 @@
+package votable
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"beampipe/fault"
+)
+
+// Reader streams the rows of one TABLE of a VOTable document: the first with FIELDs in a RESOURCE
+// of type "results", or, in a document without such a RESOURCE, the first with FIELDs outside
+// RESOURCEs of type "meta". The document is read to its end whatever the table.
+//
+// Memory is bounded by Limits; a document whose first table is outside type="results" is read up to
+// 1 MiB of rows ahead, because a results RESOURCE may still follow. A Reader does not close its
+// source. It is not safe for concurrent use.
+type Reader struct {
+	scan   *scanner
+	limits Limits
+	fields []Field
+	decode []decoder // one for each field
+	infos  []Info
+	row    row // last row given
+	done   error
+
+	open     []element
+	kept     []byte // text of the INFO or DESCRIPTION that is open
+	table    []Field
+	chosen   choice
+	fieldLen int  // bytes of table
+	infoLen  int  // bytes of infos
+	inRows   bool // the scanner stands inside the TABLEDATA of the chosen table
+	held     []row
+	heldSize int
+	// committed says that the rows held were too many to wait for a results RESOURCE any longer.
+	committed bool
+	after     error // what comes after the held rows; nil: go on scanning
+	refused   error // the candidate has no TABLEDATA
+	overflow  bool
+}
+
+const (
+	// maxInfos and maxInfoBytes bound the INFO elements kept; those after it are only looked at for
+	// QUERY_STATUS.
+	maxInfos     = 1000
+	maxInfoBytes = 4 << 20
+	// maxFieldBytes bounds what the FIELDs of one table say together.
+	maxFieldBytes = 16 << 20
+)
+
+// choice says which table is read.
+type choice int
+
+const (
+	none      choice = iota
+	candidate        // not in a results RESOURCE: one may follow
+	final
+)
+
+// element is what the Reader remembers of an open element.
+type element struct {
+	kind    kind
+	results bool // inside a RESOURCE of type "results"
+	meta    bool // inside a RESOURCE of type "meta"
+	chosen  bool // TABLE and below: the table that is read
+	info    Info // of an INFO
+}
+
+type kind int
+
+const (
+	other kind = iota
+	document
+	resource
+	tableElement
+	field
+	values
+	description
+	info
+	data
+	tableData
+	foreign // another vocabulary: its content is skipped
+)
+
+// NewReader reads to the first row, or to the document's end where it has no rows. A zero Limits
+// means the defaults.
+//
+// Errors: *StatusError for QUERY_STATUS ERROR before the rows; *SyntaxError for what is not a
+// VOTable, not well-formed, ends too early, or is past a limit; a fault.Invalid for a serialization
+// other than TABLEDATA; an error of r itself, wrapped.
+func NewReader(r io.Reader, limits Limits) (*Reader, error) {
+	utf8, err := asUTF8(r)
+	if err != nil {
+		return nil, err
+	}
+	limits = limits.withDefaults()
+	rd := &Reader{scan: newScanner(utf8, limits), limits: limits}
+	for !rd.inRows || rd.chosen == candidate {
+		err := rd.ahead()
+		if err != nil && err != io.EOF && err != ErrOverflow && len(rd.held) == 0 {
+			return nil, err
+		}
+		if err != nil {
+			rd.after = err
+			break
+		}
+	}
+	rd.decode = decoders(rd.fields)
+	return rd, nil
+}
+
+// ahead reads one step towards the first row: a token, or a row of a candidate, which is held.
+func (r *Reader) ahead() error {
+	if !r.inRows {
+		return r.step()
+	}
+	var next row
+	found, err := r.scanRow(&next)
+	if err != nil || !found {
+		return err
+	}
+	r.held = append(r.held, next)
+	r.heldSize += next.size()
+	if r.heldSize > maxHeldBytes {
+		r.chosen, r.committed = final, true
+	}
+	return nil
+}
+
+// Fields gives the columns in document order. It is empty when the document has no table.
+func (r *Reader) Fields() []Field { return r.fields }
+
+// Infos gives the INFO elements read so far, at most 1000 and 4 MiB: those behind the rows are there once
+// Next has returned io.EOF or ErrOverflow.
+func (r *Reader) Infos() []Info { return r.infos }
+
+// Next decodes the next row into dst, one value per field: bool (boolean, bit), int64, float64 (a
+// "float" at its own width), complex128, string (with its blanks), []T for arrays, nil for null. A
+// dst of length 0 skips the decoding; Text then still gives the row.
+//
+// A short row is filled with nulls. An array has the elements that its cell has, whatever its
+// arraysize says, and an element equal to the field's null stays as it is.
+//
+// After the last row Next returns io.EOF, and only when the document was read to its end without
+// an ERROR; ErrOverflow when the service cut the rows; *StatusError, *SyntaxError and errors of
+// the source as NewReader. Every error is final.
+func (r *Reader) Next(dst []any) error {
+	if r.done != nil {
+		return r.done
+	}
+	if len(dst) != 0 && len(dst) != len(r.fields) {
+		return fault.New(fault.Invalid, fmt.Sprintf("read VOTable row: dst has %d values for %d fields", len(dst), len(r.fields)), "")
+	}
+	if r.done = r.nextRow(); r.done != nil {
+		return r.done
+	}
+	for i := range dst {
+		var err error
+		if dst[i], err = r.decode[i].value(r.row.cell(i)); err != nil {
+			r.done = &SyntaxError{Line: r.row.line, Column: r.row.col, Msg: fmt.Sprintf("in the row that begins here, field %s: %s", fieldName(r.fields[i], i), err)}
+			return r.done
+		}
+	}
+	return nil
+}
+
+// Text gives the cells of the row that Next gave last, trimmed, in field order. Null is "": an
+// empty or missing cell, one that equals the field's VALUES null, and "?" for a boolean. The slice
+// is the caller's.
+func (r *Reader) Text() []string {
+	cells := make([]string, len(r.fields))
+	all := string(r.row.text)
+	for i := range cells {
+		at := r.row.span(i)
+		cell := strings.TrimSpace(all[at.start:at.end])
+		if !r.decode[i].isNull(cell) {
+			cells[i] = cell
+		}
+	}
+	return cells
+}
+
+// nextRow makes r.row the next row.
+func (r *Reader) nextRow() error {
+	if len(r.held) > 0 {
+		r.row, r.held = r.held[0], r.held[1:]
+		return nil
+	}
+	for r.after == nil {
+		if !r.inRows {
+			r.after = r.step()
+			continue
+		}
+		found, err := r.scanRow(&r.row)
+		if found {
+			return nil
+		}
+		r.after = err
+	}
+	return r.after
+}
+
+// finish gives the verdict at the document's end.
+func (r *Reader) finish() error {
+	if r.refused != nil {
+		return r.refused
+	}
+	if r.overflow {
+		return ErrOverflow
+	}
+	return io.EOF
+}
+
+func fieldName(f Field, index int) string {
+	switch {
+	case f.Name != "":
+		return f.Name
+	case f.ID != "":
+		return f.ID
+	}
+	return fmt.Sprintf("number %d", index+1)
+}

@@ -1,0 +1,136 @@
+package votable
+
+import (
+	"bytes"
+	"strings"
+
+	"beampipe/fault"
+)
+
+// maxHeldBytes bounds the rows that are held while a results RESOURCE may still follow. A document
+// with more of them before it is read from its first table.
+const maxHeldBytes = 1 << 20
+
+// rowOverhead is what a held row costs beside its text, about.
+const rowOverhead = 64
+
+// row is one row as text: the cells, one behind the other.
+type row struct {
+	text      []byte
+	cells     []span
+	line, col int // behind its <TR>
+}
+
+type span struct{ start, end int }
+
+// span gives where cell i is in text; a missing cell is empty.
+func (w *row) span(i int) span {
+	if i < len(w.cells) {
+		return w.cells[i]
+	}
+	return span{}
+}
+
+func (w *row) cell(i int) []byte {
+	at := w.span(i)
+	return w.text[at.start:at.end]
+}
+
+func (w *row) size() int { return rowOverhead + len(w.text) + 16*len(w.cells) }
+
+// scanRow reads the next row of the chosen table's TABLEDATA into dst. found is false at its end.
+func (r *Reader) scanRow(dst *row) (found bool, err error) {
+	for {
+		t, err := r.scan.next()
+		switch {
+		case err != nil:
+			return false, err
+		case t == endTag:
+			r.inRows = false
+			return false, r.end()
+		case t == text:
+			if err := r.onlyBlanks("TABLEDATA"); err != nil {
+				return false, err
+			}
+		case string(r.scan.name) != "TR" || r.scan.foreign:
+			return false, r.scan.fail("<%s> where <TR> was expected", r.scan.tag)
+		default:
+			err := r.scanCells(dst)
+			return err == nil, err
+		}
+	}
+}
+
+// scanCells reads a row behind its <TR>.
+func (r *Reader) scanCells(dst *row) error {
+	dst.text, dst.cells = dst.text[:0], dst.cells[:0]
+	dst.line, dst.col = r.scan.place()
+	for {
+		t, err := r.scan.next()
+		switch {
+		case err != nil:
+			return err
+		case t == endTag:
+			return nil
+		case t == text:
+			if err := r.onlyBlanks("TR"); err != nil {
+				return err
+			}
+			continue
+		case string(r.scan.name) != "TD" || r.scan.foreign:
+			return r.scan.fail("<%s> where <TD> was expected", r.scan.tag)
+		}
+		if len(dst.cells) == len(r.fields) {
+			return r.scan.fail("the row has more cells than the table has fields (%d)", len(r.fields))
+		}
+		if err := r.checkEncoding(); err != nil {
+			return err
+		}
+		if err := r.scanCell(dst); err != nil {
+			return err
+		}
+	}
+}
+
+// scanCell reads a cell behind its <TD>.
+func (r *Reader) scanCell(dst *row) error {
+	start := len(dst.text)
+	for {
+		t, err := r.scan.next()
+		switch {
+		case err != nil:
+			return err
+		case t == startTag:
+			return r.scan.fail("<%s> inside a cell; markup in text is written &lt;", r.scan.tag)
+		case t == endTag:
+			dst.cells = append(dst.cells, span{start, len(dst.text)})
+			return nil
+		}
+		dst.text = append(dst.text, r.scan.chunk...)
+		if len(dst.text)-start > r.limits.CellBytes {
+			return r.scan.fail("a cell longer than %d bytes (Limits.CellBytes)", r.limits.CellBytes)
+		}
+		if len(dst.text) > r.limits.RowBytes {
+			return r.scan.fail("a row longer than %d bytes (Limits.RowBytes)", r.limits.RowBytes)
+		}
+	}
+}
+
+// checkEncoding refuses a cell whose content is not its text.
+func (r *Reader) checkEncoding() error {
+	if len(r.scan.attrs) == 0 {
+		return nil
+	}
+	switch encoding := r.attr("encoding"); strings.ToLower(encoding) {
+	case "base64", "gzip", "dynamic":
+		return fault.New(fault.Invalid, "unsupported: "+encoding+" encoding of a VOTable cell", "ask the service for plain TABLEDATA")
+	}
+	return nil
+}
+
+func (r *Reader) onlyBlanks(where string) error {
+	if len(bytes.Trim(r.scan.chunk, " \t\r\n")) > 0 {
+		return r.scan.fail("text %.40q between the elements of a %s", r.scan.chunk, where)
+	}
+	return nil
+}
