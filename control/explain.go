@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"beampipe/configs"
+	"beampipe/discovery"
 	"beampipe/fault"
 )
 
@@ -20,7 +21,9 @@ func (c *Local) ExplainProject(ctx context.Context, q ExplainRequest) (Explanati
 		return Explanation{}, err
 	}
 	x := Explanation{At: c.now(), Project: cfg.Metadata.ID, Source: fallback(q.Source, exampleSource), Graph: graphText(cfg)}
-	x.Queries = c.explainQueries(cfg, x.Source)
+	if x.Queries, err = c.explainQueries(ctx, cfg, x.Source); err != nil {
+		return x, err
+	}
 	sign := cfg.Discovery.PrepareMetadata.SignatureOptions()
 	x.Signature = ExplainSign{Excluded: append([]string{}, sign.ExcludeFields...), Flags: sign.IncludeDiscoveryFlags}
 	for target, m := range cfg.Discovery.PrepareMetadata.FieldMap {
@@ -64,33 +67,24 @@ func graphText(cfg *configs.Project) string {
 	return "named by --graph FILE"
 }
 
-// explainQueries fills every query as it would be sent about one source.
-func (c *Local) explainQueries(cfg *configs.Project, source string) []ExplainQuery {
-	var list []ExplainQuery
-	add := func(q configs.Query, role string, vars map[string]string) {
-		x := ExplainQuery{Name: q.Name, Role: role, Archive: q.Adapter}
-		var err error
-		if x.URL, err = cfg.AdapterURL(q.Adapter, c.o.Archives); err != nil {
-			x.Error = err.Error()
-		}
-		if x.ADQL, err = q.ADQL(vars); err != nil {
-			x.Error = err.Error()
-		}
-		list = append(list, x)
+// explainQueries shows every query as it would be sent about one source.
+func (c *Local) explainQueries(ctx context.Context, cfg *configs.Project, source string) ([]ExplainQuery, error) {
+	asked, err := discovery.Explain(ctx, cfg, c.archives, source)
+	if err != nil {
+		return nil, err
 	}
-	for i, q := range cfg.Discovery.Queries {
+	list := make([]ExplainQuery, len(asked))
+	for i, q := range asked {
 		role := "once per source"
-		if i == 0 {
+		switch {
+		case q.Enrichment:
+			role = "once per SBID"
+		case i == 0:
 			role = "first: its rows become the records"
 		}
-		add(q, role, cfg.QueryVars(i, source))
+		list[i] = ExplainQuery{Name: q.Name, Role: role, Archive: q.Archive, URL: q.URL, ADQL: q.ADQL, Rows: q.Rows, Error: q.Problem}
 	}
-	for _, q := range cfg.Discovery.Enrichments {
-		vars := cfg.QueryVars(len(cfg.Discovery.Queries)-1, source)
-		vars["sbid"] = "SBID"
-		add(q, "once per SBID", vars)
-	}
-	return list
+	return list, nil
 }
 
 func explainPatch(p configs.GraphPatch) []ExplainPatch {

@@ -81,6 +81,9 @@ func (t table) arrange(first columnSet) table {
 		}
 		return strings.Compare(x, y)
 	})
+	if slices.IsSorted(order) && slices.IsSortedFunc(t.Rows, slices.Compare) {
+		return t
+	}
 	return t.pick(order)
 }
 
@@ -206,8 +209,9 @@ func (a answer) columns() map[string]columnSet {
 	return all
 }
 
+// encode gives the answer as it is stored. Its tables must be in the order that newTable gave them.
 func (a answer) encode() ([]byte, error) {
-	b, err := ledger.Canonical(a.each(func(t namedTable) table { return t.arrange(nil) }))
+	b, err := ledger.Canonical(a)
 	if err != nil {
 		return nil, fmt.Errorf("encode the answer: %w", err)
 	}

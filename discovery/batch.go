@@ -147,7 +147,7 @@ func (b *batch) store(ctx context.Context, done []concluded, rest []ledger.Claim
 	}
 	failures = append(failures, l.Write(ctx, func(tx *ledger.Tx) error { return release(tx, rest) }))
 	t.count(stored, lost, len(rest)-lost)
-	return errors.Join(failures...)
+	return firstOf(failures...)
 }
 
 func release(tx *ledger.Tx, claims []ledger.Claim) error {
@@ -198,6 +198,7 @@ func (t *Tick) reportSource(d ledger.Discovery) {
 	bad := d.Outcome == ledger.OutcomeError || d.Outcome == ledger.OutcomeAmbiguous
 	switch {
 	case bad && failures+1 >= patience:
+		t.engine.log.Warn("discovery of a source fails", "project", t.id, "source", d.Source.Identifier, "failures", failures+1, "error", d.Error)
 		t.engine.problem(ledger.Problem{
 			Code: ProblemSource, Subject: subject, Severity: "warning", Title: fmt.Sprintf("Discovery of %s failed %d times in a row", d.Source.Identifier, failures+1),
 			Text: d.Error, Todo: "see: beampipe source why " + d.Source.Identifier,

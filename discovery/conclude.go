@@ -69,6 +69,10 @@ func (t *Tick) conclude(ctx context.Context, d *ledger.Discovery, n *inquiry) er
 	n.report.NotInSignature = append(slices.Sorted(slices.Values(t.project.Discovery.PrepareMetadata.SignatureOptions().ExcludeFields)), extra...)
 	n.report.MissingColumns = r.missing(shown)
 	d.Columns = k.unseen(r, extra)
+	if k.answer != nil {
+		dealt := n.owner.again(*k.answer)
+		k.answer = &dealt
+	}
 	t.judge(d, k, r, m, shown, hashed)
 	return nil
 }

@@ -110,6 +110,9 @@ func (e *Engine) asked(ctx context.Context, archive string, err error) {
 	e.mu.Unlock()
 	switch {
 	case unavailable:
+		if !was {
+			e.log.Warn("an archive does not answer", "archive", archive, "error", err)
+		}
 		e.problem(ledger.Problem{
 			Code: ProblemArchive, Subject: archive, Severity: "warning", Title: "Archive " + archive + " does not answer",
 			Text: ledger.Excerpt(err.Error(), maxErrorText), Todo: "nothing is lost: its sources are asked again later; check the archive's address and its status page",
@@ -120,7 +123,6 @@ func (e *Engine) asked(ctx context.Context, archive string, err error) {
 }
 
 func (e *Engine) problem(p ledger.Problem) {
-	e.log.Warn(p.Title, "code", p.Code, "subject", p.Subject, "text", p.Text)
 	if e.health != nil {
 		p.SeenAt = e.ledger.Now()
 		p.Since = p.SeenAt

@@ -83,7 +83,10 @@ func (n *inquiry) query(ctx context.Context, i int, q configs.Query, sbid string
 	n.requests++
 	got, err := client.Query(ctx, adql)
 	n.engine.asked(ctx, q.Adapter, err)
-	report := QueryReport{Name: q.Name, SBID: sbid, Archive: q.Adapter, Took: n.engine.ledger.Now().Sub(began), ADQL: ledger.Excerpt(strings.TrimSpace(adql), maxReportedADQL)}
+	report := QueryReport{Name: q.Name, SBID: sbid, Archive: q.Adapter, Took: n.engine.ledger.Now().Sub(began)}
+	if len(n.report.Queries) < maxReportedQueries {
+		report.ADQL = ledger.Excerpt(strings.TrimSpace(adql), maxReportedADQL)
+	}
 	defer func() { n.report.Queries = append(n.report.Queries, report) }()
 	if err != nil {
 		return table{}, during(q, n.owner.identifier, sbid, err)

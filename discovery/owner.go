@@ -91,6 +91,41 @@ func (o ownership) dealByKey(i int, q configs.Query, s shape, t table, vars map[
 	return own, n.removed(), nil
 }
 
+// again deals the rows of a stored answer, because longer identifiers may have been registered since:
+// rows that change hands are not data that went.
+func (o ownership) again(a answer) answer {
+	if len(o.longer) == 0 {
+		return a
+	}
+	queries := len(o.project.Discovery.Queries)
+	return a.each(func(t namedTable) table {
+		for i, q := range o.project.Discovery.Queries {
+			if q.Name == t.Name && t.SBID == "" {
+				return o.own(i, q, t)
+			}
+		}
+		for j, q := range o.project.Discovery.Enrichments {
+			if q.Name == t.Name && t.SBID != "" {
+				return o.own(queries+j, q, t)
+			}
+		}
+		return t.table
+	})
+}
+
+// own is deal for rows that were judged complete before.
+func (o ownership) own(i int, q configs.Query, t namedTable) table {
+	vars := o.project.QueryVars(i, o.identifier)
+	if t.SBID != "" {
+		vars[configs.VarSBID] = t.SBID
+	}
+	if q.Key != nil && t.column(*q.Key) < 0 {
+		return t.table // asked before the query had this key
+	}
+	own, _, _ := o.deal(i, q, t.table, vars) //nolint:errcheck // ambiguous only: what is the source's is kept
+	return own
+}
+
 // split keeps the rows whose cell begins with before+value, or is it (exact), and with no longer one.
 func (o ownership) split(t table, at int, before, value string, longer map[string]string, exact bool) (table, tally) {
 	own, n := table{Columns: t.Columns, Rows: [][]string{}}, tally{names: map[string]bool{}}

@@ -111,6 +111,27 @@ func TestAnAmbiguousAnswerLeavesWhatIsKnown(t *testing.T) {
 	}
 }
 
+func TestRowsThatChangeHandsAreNeitherMissingNorNewData(t *testing.T) {
+	w := newWorld(t, plainSurvey)
+	w.stock(short, "30001")
+	w.stock(long, "30002")
+	w.register(short)
+	w.tick()
+	w.executed(short)
+	w.register(long)
+	w.later()
+	s := w.wantOutcome(short, ledger.OutcomeUnchanged, false)
+	if reasons := Ready(s, w.metadata(short), nil); reasons != nil || s.LastExecutedSignature != s.Signature {
+		t.Errorf("not ready: %v", reasons)
+	}
+	w.wantOutcome(long, ledger.OutcomeChanged, true)
+	w.later()
+	w.wantOutcome(short, ledger.OutcomeUnchanged, false)
+	w.observe(short+"_B.ms.tar", "30001", 59001)
+	w.later()
+	w.wantOutcome(short, ledger.OutcomeChanged, true)
+}
+
 func TestDealingRows(t *testing.T) {
 	project, report := configs.Load([]byte(plainSurvey), "survey.yaml")
 	must(t, report.Err())

@@ -2,8 +2,10 @@ package discovery
 
 import "time"
 
-// maxReportedADQL bounds the bytes of a query's text in a Report.
-const maxReportedADQL = 4096
+const (
+	maxReportedQueries = 50   // whose text is in a Report; the later ones are enrichments of more SBIDs
+	maxReportedADQL    = 4096 // bytes of a query's text
+)
 
 // Report says what the last discovery of a source did. The ledger keeps it as JSON in Source.Report.
 type Report struct {
@@ -24,5 +26,5 @@ type QueryReport struct {
 	Rows    int           `json:"rows"`    // as they came
 	Foreign int           `json:"foreign"` // of them those of other sources, taken away
 	Took    time.Duration `json:"took_ns"`
-	ADQL    string        `json:"adql"`
+	ADQL    string        `json:"adql,omitempty"`
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"beampipe/configs"
-	"beampipe/ledger"
 )
 
 // NoDataSignature is the signature of a source for which the archive shows nothing: of
@@ -28,39 +27,32 @@ func Sign(records []map[string]any, flags map[string]any, exclude []string, incl
 	}
 	groups := map[string][]signed{}
 	for _, record := range records {
-		sbid, ok := sbidText(record[fieldSBID])
-		if !ok {
-			continue
+		if sbid, ok := sbidText(record[fieldSBID]); ok {
+			groups[sbid] = append(groups[sbid], newSigned(record, drop))
 		}
-		groups[sbid] = append(groups[sbid], newSigned(strip(record, drop)))
 	}
-	var b bytes.Buffer
-	for _, sbid := range sortedKeys(groups) {
-		list := groups[sbid]
-		slices.SortFunc(list, func(a, b signed) int {
+	b := []byte{'{'}
+	for i, sbid := range sortedKeys(groups) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendText(b, sbid), `:{"datasets":[`...)
+		slices.SortFunc(groups[sbid], func(a, b signed) int {
 			return cmp.Or(cmp.Compare(a.key, b.key), bytes.Compare(a.json, b.json))
 		})
-		separate(&b, '{')
-		b.Write(canonical(sbid))
-		b.WriteString(`:{"datasets":[`)
-		for i, s := range list {
-			if i > 0 {
-				b.WriteByte(',')
+		for j, s := range groups[sbid] {
+			if j > 0 {
+				b = append(b, ',')
 			}
-			b.Write(s.json)
+			b = append(b, s.json...)
 		}
-		b.WriteByte(']')
+		b = append(b, ']')
 		if includeFlags && len(flags) > 0 {
-			b.WriteString(`,"discovery_flags":`)
-			b.Write(canonical(flags))
+			b = appendJSON(append(b, `,"discovery_flags":`...), flags, nil)
 		}
-		b.WriteByte('}')
+		b = append(b, '}')
 	}
-	if b.Len() == 0 {
-		b.WriteByte('{')
-	}
-	b.WriteByte('}')
-	return digest(b.Bytes())
+	return digest(append(b, '}'))
 }
 
 // signed is a record as it is hashed. Records sort by key, then by their JSON.
@@ -69,11 +61,15 @@ type signed struct {
 	json []byte
 }
 
-func newSigned(record any) signed {
-	object, _ := record.(map[string]any)
-	dataset, _ := sbidText(object[fieldDataset])
-	visibility, _ := sbidText(object[fieldVisibility])
-	return signed{key: dataset + "\x1f" + visibility, json: canonical(record)}
+func newSigned(record map[string]any, drop map[string]bool) signed {
+	text := func(field string) string {
+		if drop[field] {
+			return ""
+		}
+		s, _ := sbidText(record[field])
+		return s
+	}
+	return signed{key: text(fieldDataset) + "\x1f" + text(fieldVisibility), json: appendJSON(nil, record, drop)}
 }
 
 // sbidText gives a text as it is, and a number as its JSON text.
@@ -108,52 +104,10 @@ func strip(v any, drop map[string]bool) any {
 	return v
 }
 
-// canonical encodes a JSON-like value: sorted keys, no blanks, nothing escaped that JSON does not
-// ask for. What JSON cannot express (a NaN) counts as null.
-func canonical(v any) []byte {
-	b, err := ledger.Canonical(v)
-	if err != nil {
-		return []byte("null")
-	}
-	return unescapeSeparators(b)
-}
-
-// unescapeSeparators takes back the one thing that encoding/json escapes beyond JSON's own rules:
-// U+2028 and U+2029.
-func unescapeSeparators(b []byte) []byte {
-	if !bytes.Contains(b, []byte(`\u202`)) {
-		return b
-	}
-	out := make([]byte, 0, len(b))
-	for i := 0; i < len(b); i++ {
-		rest := b[i:]
-		switch {
-		case bytes.HasPrefix(rest, []byte(`\u2028`)):
-			out, i = append(out, "\u2028"...), i+5
-		case bytes.HasPrefix(rest, []byte(`\u2029`)):
-			out, i = append(out, "\u2029"...), i+5
-		case b[i] == '\\' && len(rest) > 1:
-			out, i = append(out, b[i], b[i+1]), i+1
-		default:
-			out = append(out, b[i])
-		}
-	}
-	return out
-}
-
 // digest is the SHA-256 in hexadecimal.
 func digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
-}
-
-// separate begins an object, or parts its members.
-func separate(b *bytes.Buffer, begin byte) {
-	if b.Len() == 0 {
-		b.WriteByte(begin)
-		return
-	}
-	b.WriteByte(',')
 }
 
 // signatureOf signs what was mapped as the project says.

@@ -148,7 +148,7 @@ func TestTheWholeWallabySurveyIsDiscoveredWithoutAnExtraRequest(t *testing.T) {
 func BenchmarkSurvey(b *testing.B) {
 	survey, names := wallaby(b)
 	source := newWorld(b, survey)
-	source.stockSurvey(names, 36)
+	source.stockSurvey(names, 6)
 	for b.Loop() {
 		b.StopTimer()
 		w := newWorld(b, survey)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,7 +113,7 @@ func (e *Engine) Begin(ctx context.Context, project string, o TickOptions) (*Tic
 		return nil, err
 	}
 	if err := e.refuse(t.project); err != nil {
-		return nil, errors.Join(err, e.recordRefusal(ctx, project, err))
+		return nil, firstOf(err, e.recordRefusal(ctx, project, err))
 	}
 	e.clear(ProblemRefused, project)
 	return t, nil
@@ -173,6 +174,7 @@ func (e *Engine) refuse(p *configs.Project) error {
 
 // recordRefusal keeps the refusal where an operator looks.
 func (e *Engine) recordRefusal(ctx context.Context, project string, refusal error) error {
+	e.log.Error("a project cannot discover", "project", project, "error", refusal)
 	e.problem(ledger.Problem{
 		Code: ProblemRefused, Subject: project, Severity: "error", Title: "Project " + project + " cannot discover",
 		Text: ledger.Excerpt(refusal.Error(), maxErrorText), Todo: strings.Join(fault.Hints(refusal), "; "),
@@ -349,5 +351,14 @@ func (t *Tick) Finish(ctx context.Context) (Result, error) {
 	failures = append(failures, t.engine.ledger.Write(ctx, func(tx *ledger.Tx) error {
 		return tx.RecordTick(t.id, ledger.TickDiscovery, t.result.Reason, t.result.counters())
 	}))
-	return t.result, errors.Join(failures...)
+	return t.result, firstOf(failures...)
+}
+
+// firstOf gives the only error of a list as it is, with its kind and hints, and several joined.
+func firstOf(list ...error) error {
+	list = slices.DeleteFunc(list, func(err error) bool { return err == nil })
+	if len(list) == 1 {
+		return list[0]
+	}
+	return errors.Join(list...)
 }

@@ -47,22 +47,34 @@ func TestAdmissionTellsTheBindingLimitAndWhereItComesFrom(t *testing.T) {
 			r.start()
 			r.discovered("S", "sig", block("S", "1", "a"))
 		}, "refused: no profile is named and none is default", 0},
-		{"project cap", func(r *rig) { r.standard(3, "concurrent_execution_run_limit: 2") },
-			"project_in_flight_cap: 2 of 2 in flight (automation.execution.concurrent_execution_run_limit)", 2},
-		{"process cap", func(r *rig) { r.o.Limits.MaxInFlightRuns = 1; r.standard(3) },
-			"in_flight_cap: 1 of 1 in flight (BEAMPIPE_SHAPING_EXECUTION_MAX_IN_FLIGHT_RUNS)", 1},
-		{"queue depth", func(r *rig) { r.o.Limits.QueueMaxDepth = 2; r.standard(3) },
-			"queue_full: 2 of 2 wait for a worker (BEAMPIPE_SHAPING_QUEUE_MAX_DEPTH)", 2},
+		{
+			"project cap", func(r *rig) { r.standard(3, "concurrent_execution_run_limit: 2") },
+			"project_in_flight_cap: 2 of 2 in flight (automation.execution.concurrent_execution_run_limit)", 2,
+		},
+		{
+			"process cap", func(r *rig) { r.o.Limits.MaxInFlightRuns = 1; r.standard(3) },
+			"in_flight_cap: 1 of 1 in flight (BEAMPIPE_SHAPING_EXECUTION_MAX_IN_FLIGHT_RUNS)", 1,
+		},
+		{
+			"queue depth", func(r *rig) { r.o.Limits.QueueMaxDepth = 2; r.standard(3) },
+			"queue_full: 2 of 2 wait for a worker (BEAMPIPE_SHAPING_QUEUE_MAX_DEPTH)", 2,
+		},
 		{"profile cap", func(r *rig) {
 			r.addProfile("small", func(d map[string]any) { d["max_concurrent_executions"], d["is_default"] = 1, false })
 			r.standard(3, "deployment_profile_name: small")
 		}, `profile_in_flight_cap: 1 of 1 in flight (max_concurrent_executions of profile "small")`, 1},
-		{"runs per tick", func(r *rig) { r.standard(3, "tick_execution_run_limit: 2") },
-			"tick_run_limit: 2 of 2 executions in this tick (automation.execution.tick_execution_run_limit)", 2},
-		{"sources per tick", func(r *rig) { r.standard(3, "tick_execution_source_limit: 1") },
-			"tick_source_limit: 1 of 1 sources in this tick (automation.execution.tick_execution_source_limit)", 1},
-		{"too few pending", func(r *rig) { r.standard(2, "min_sources_to_trigger: 5") },
-			"threshold_not_met: 2 of 5 pending (automation.execution.min_sources_to_trigger)", 0},
+		{
+			"runs per tick", func(r *rig) { r.standard(3, "tick_execution_run_limit: 2") },
+			"tick_run_limit: 2 of 2 executions in this tick (automation.execution.tick_execution_run_limit)", 2,
+		},
+		{
+			"sources per tick", func(r *rig) { r.standard(3, "tick_execution_source_limit: 1") },
+			"tick_source_limit: 1 of 1 sources in this tick (automation.execution.tick_execution_source_limit)", 1,
+		},
+		{
+			"too few pending", func(r *rig) { r.standard(2, "min_sources_to_trigger: 5") },
+			"threshold_not_met: 2 of 5 pending (automation.execution.min_sources_to_trigger)", 0,
+		},
 		{"too few pending, but one has waited long", func(r *rig) {
 			r.standard(2, "min_sources_to_trigger: 5", "max_wait_minutes: 60")
 			r.clock.forward(time.Hour)

@@ -21,6 +21,7 @@ import (
 const (
 	defaultLease = 2 * time.Minute
 	maxGraphs    = 8  // parsed source graphs
+	maxTemplates = 16 // patched graphs
 	maxRevisions = 64 // parsed config revisions, and as many profile revisions
 	// writeGrace bounds a ledger write that must happen although the caller's context has ended.
 	writeGrace = 30 * time.Second
@@ -63,12 +64,15 @@ type Options struct {
 // Engine carries executions from admission to their end. It is safe for concurrent use, also by
 // several processes on one ledger.
 type Engine struct {
-	o        Options
-	ledger   *ledger.Ledger
-	metrics  metrics
-	graphs   *cache[string, *graph.Graph]
-	projects *cache[revision, *configs.Project]
-	profiles *cache[revision, *profiles.Profile]
+	o       Options
+	ledger  *ledger.Ledger
+	metrics metrics
+
+	graphs    *cache[string, *graph.Graph]        // by digest
+	templates *cache[string, *graphTemplate]      // by graph and patches
+	projects  *cache[revision, *configs.Project]  // parsed
+	pins      *cache[revision, string]            // the digest of a revision's graph
+	profiles  *cache[revision, *profiles.Profile] // parsed
 
 	feedMu sync.Mutex
 	feed   []string // ids that may have work, oldest first
@@ -97,10 +101,12 @@ func New(o Options) *Engine {
 	}
 	return &Engine{
 		o: o, ledger: o.Ledger, metrics: newMetrics(o.Registerer, o.Log),
-		graphs:   newCache[string, *graph.Graph](maxGraphs),
-		projects: newCache[revision, *configs.Project](maxRevisions),
-		profiles: newCache[revision, *profiles.Profile](maxRevisions),
-		seen:     map[string]string{},
+		graphs:    newCache[string, *graph.Graph](maxGraphs),
+		templates: newCache[string, *graphTemplate](maxTemplates),
+		pins:      newCache[revision, string](maxRevisions),
+		projects:  newCache[revision, *configs.Project](maxRevisions),
+		profiles:  newCache[revision, *profiles.Profile](maxRevisions),
+		seen:      map[string]string{},
 	}
 }
 
@@ -118,6 +124,14 @@ func (e *Engine) project(v ledger.View, name string, number int) (*configs.Proje
 		}
 		cfg, err := configs.FromCanonical(stored.Spec)
 		return cfg, fault.Wrap(fault.Invalid, err, fmt.Sprintf("read config revision %d of project %s", number, name), "restore the ledger from a backup")
+	})
+}
+
+// graphOf gives the digest of the graph that belongs to a config revision; "" for none.
+func (e *Engine) graphOf(v ledger.View, name string, number int) (string, error) {
+	return e.pins.get(revision{name, number}, func() (string, error) {
+		stored, err := v.Config(name, number)
+		return stored.GraphSHA256, err
 	})
 }
 

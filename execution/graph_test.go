@@ -9,6 +9,9 @@ func testGraph(command string) []byte {
 		return map[string]any{"id": id, "name": name, "type": kind, "usage": usage, "encoding": encoding, "value": value, "defaultValue": value, "parameterType": "ApplicationArgument"}
 	}
 	node := func(id, name, category, categoryType string, fields ...map[string]any) map[string]any {
+		if fields == nil {
+			fields = []map[string]any{}
+		}
 		return map[string]any{"id": id, "name": name, "category": category, "categoryType": categoryType, "fields": fields}
 	}
 	param := func(f map[string]any) map[string]any { f["parameterType"] = "ComponentParameter"; return f }
@@ -17,7 +20,7 @@ func testGraph(command string) []byte {
 	inner := node("in", "inner", "Memory", "Data")
 	inner["parentId"] = "sc"
 	doc := map[string]any{
-		"modelData": map[string]any{"schemaVersion": "OJS"}, "graphConfigurations": map[string]any{},
+		"modelData": map[string]any{"schemaVersion": "OJS", "filePath": "demo.graph"}, "graphConfigurations": map[string]any{},
 		"nodeDataArray": []any{
 			node("ing", "beampipe-ingest", "PyFuncApp", "Application",
 				field("ing-p", "manifest_path", "String", "NoPort", "utf-8", ""), field("ing-o", "manifest_bytes", "Object", "OutputPort", "binary", "")),

@@ -24,6 +24,7 @@ type place struct {
 	asked    error                             // of Poll and Find
 	cancel   error
 	fence    error
+	ctx      context.Context // of the last submission
 	graph    []byte
 	manifest []byte
 }
@@ -34,10 +35,11 @@ func newPlace() *place {
 
 func (p *place) Check(context.Context, backends.Submission) error { return p.check }
 
-func (p *place) Submit(_ context.Context, s backends.Submission) (backends.Receipt, error) {
+func (p *place) Submit(ctx context.Context, s backends.Submission) (backends.Receipt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.told[s.ID]++
+	p.ctx = ctx
 	p.graph, p.manifest = s.Graph, s.Manifest
 	receipt := backends.Receipt{ID: s.ID, ExternalID: "job-" + s.ID[len(s.ID)-1:], Folder: "/runs/" + s.ID, At: time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)}
 	if p.fenced[s.ID] {

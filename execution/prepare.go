@@ -10,7 +10,6 @@ import (
 	"beampipe/configs"
 	"beampipe/fault"
 	"beampipe/flow"
-	"beampipe/graph"
 	"beampipe/ledger"
 	"beampipe/provenance"
 )
@@ -34,10 +33,10 @@ type preparation struct {
 	view     ledger.View
 	cfg      *configs.Project
 	manifest *Manifest
-	packed   ledger.Packed // the manifest
-	graph    *graph.Graph  // the source graph with its patches
-	prepared ledger.Packed // the patched graph with the manifest
-	staging  bool          // the record of staging is still to be written
+	packed   ledger.Packed  // the manifest
+	template *graphTemplate // the source graph with its patches
+	prepared ledger.Packed  // the patched graph with the manifest
+	staging  bool           // the record of staging is still to be written
 }
 
 // prepare is the unit that takes an execution from preparing to ready. What would fail again fails
@@ -72,11 +71,11 @@ func (p *preparation) run(ctx context.Context) error {
 	if p.cfg, err = p.engine.project(p.view, x.Project, x.ConfigRevision); err != nil {
 		return err
 	}
-	config, err := p.view.Config(x.Project, x.ConfigRevision)
+	graph, err := p.engine.graphOf(p.view, x.Project, x.ConfigRevision)
 	if err != nil {
 		return err
 	}
-	if config.GraphSHA256 == "" {
+	if graph == "" || p.cfg.Graph == nil {
 		return fault.New(fault.Invalid, fmt.Sprintf("project %s, revision %d: no graph was stored with it", x.Project, x.ConfigRevision),
 			"add graph.url or graph.path to the project, then: beampipe project add")
 	}
@@ -85,7 +84,7 @@ func (p *preparation) run(ctx context.Context) error {
 		return err
 	}
 	o := flow.Options{
-		Data: flow.Values{"execution": x.ID, "scope": scopeOf(x), "graph": config.GraphSHA256},
+		Data: flow.Values{"execution": x.ID, "scope": scopeOf(x), "graph": graph},
 		Now:  p.engine.ledger.Now, Checkpoint: p.checkpoint,
 	}
 	if x.Checkpoint != "" {
@@ -211,24 +210,33 @@ func (p *preparation) loadGraph(_ context.Context, in flow.Values) (flow.Values,
 }
 
 func (p *preparation) patch(_ context.Context, in flow.Values) (flow.Values, error) {
-	if err := p.useManifest(in); err != nil {
+	if err := p.patchGraph(in); err != nil {
 		return nil, err
 	}
-	changes, err := p.patchGraph(in)
-	return flow.Values{"changes": changes}, err
+	return flow.Values{"changes": p.template.changes}, nil
 }
 
-func (p *preparation) patchGraph(in flow.Values) ([]graph.Change, error) {
+// patchGraph gets the patched graph, made before for an execution with the same patches or made now.
+func (p *preparation) patchGraph(in flow.Values) error {
 	sha256, err := flow.Get[string](in, "graph")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	source, err := p.engine.sourceGraph(p.view, sha256)
+	if err := p.useManifest(in); err != nil {
+		return err
+	}
+	key, err := ledger.Canonical(map[string]any{"graph": sha256, "patches": p.manifest.Patches, "manifest": p.cfg.Graph.Manifest})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p.graph = source.Clone()
-	return p.graph.Patch(p.manifest.Patches)
+	p.template, err = p.engine.templates.get(digest(key), func() (*graphTemplate, error) {
+		source, err := p.engine.sourceGraph(p.view, sha256)
+		if err != nil {
+			return nil, err
+		}
+		return newTemplate(p.cfg, source, p.manifest.Patches)
+	})
+	return err
 }
 
 // useManifest reads the manifest back when an earlier process made it.
@@ -250,20 +258,17 @@ func (p *preparation) useManifest(in flow.Values) error {
 }
 
 func (p *preparation) inject(_ context.Context, in flow.Values) (flow.Values, error) {
-	if err := p.useManifest(in); err != nil {
-		return nil, err
-	}
-	if p.graph == nil {
-		if _, err := p.patchGraph(in); err != nil {
+	if p.template == nil {
+		if err := p.patchGraph(in); err != nil {
 			return nil, err
 		}
 	}
 	x := p.unit.execution
-	if err := inject(p.cfg, p.graph, *p.manifest, x.ID, x.CreatedAt); err != nil {
+	patched, err := p.template.fill(p.cfg, *p.manifest, x.ID, x.CreatedAt)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	p.prepared, err = ledger.Pack(mediaJSON, p.graph.Encode())
+	p.prepared, err = ledger.Pack(mediaJSON, patched)
 	return flow.Values{"sha256": p.prepared.SHA256}, err
 }
 

@@ -41,9 +41,12 @@ func inject(cfg *configs.Project, g *graph.Graph, m Manifest, executionID string
 		return nil
 	}
 	return g.Inject(graph.Injection{
-		ConfigID: ConfigID(executionID), Manifest: m.Embedded, At: createdAt, Name: "beampipe " + executionID,
+		ConfigID: ConfigID(executionID), Manifest: m.Embedded, At: createdAt, Name: configName(executionID),
 	})
 }
+
+// configName names that configuration, for people.
+func configName(executionID string) string { return "beampipe " + executionID }
 
 // ConfigID is the id of the graph configuration that carries an execution's manifest: a UUIDv5 made
 // from the execution's id.

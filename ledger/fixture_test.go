@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -51,15 +52,43 @@ const (
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{TB: t, clock: &clock{t: time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)}, ids: new(atomic.Int64)}
-	f.Ledger = f.create(filepath.Join(t.TempDir(), "beampipe.db"))
-	f.write(func(tx *Tx) error {
-		if _, _, err := tx.AddConfig(NewConfig{Project: project, Digest: "c1", Spec: []byte("{}"), File: []byte("x"), FileName: "survey.yaml"}, person); err != nil {
-			return err
-		}
-		_, _, err := tx.AddProfile(Profile{Name: profile, Digest: "p1", Spec: []byte("{}")}, person)
-		return err
-	})
+	path := filepath.Join(t.TempDir(), "beampipe.db")
+	if err := os.WriteFile(path, template(f), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.Ledger = f.create(path)
 	return f
+}
+
+var (
+	templateOnce  sync.Once
+	templateBytes []byte
+)
+
+// template gives the bytes of a fixture's ledger, which is made once: migrations take their time under
+// the race detector.
+func template(f *fixture) []byte {
+	templateOnce.Do(func() {
+		path := filepath.Join(f.TempDir(), "template.db")
+		l, err := Create(context.Background(), path, f.options())
+		if err != nil {
+			f.Fatal(err)
+		}
+		err = l.Write(context.Background(), func(tx *Tx) error {
+			if _, _, err := tx.AddConfig(NewConfig{Project: project, Digest: "c1", Spec: []byte("{}"), File: []byte("x"), FileName: "survey.yaml"}, person); err != nil {
+				return err
+			}
+			_, _, err := tx.AddProfile(Profile{Name: profile, Digest: "p1", Spec: []byte("{}")}, person)
+			return err
+		})
+		if err = errors.Join(err, l.Close()); err == nil {
+			templateBytes, err = os.ReadFile(path)
+		}
+		if err != nil {
+			f.Fatal(err)
+		}
+	})
+	return templateBytes
 }
 
 // create opens another Ledger value on path with the fixture's clock and ids.

@@ -66,11 +66,12 @@ func flat(e Execution) string {
 }
 
 func TestEveryStepIsStoredAsItWasGivenBackWithOneEvent(t *testing.T) {
+	f := newFixture(t)
 	for _, row := range Transitions() {
-		t.Run(fmt.Sprintf("%s %s", row.From, row.Event), func(t *testing.T) {
-			f := newFixture(t)
-			f.discover("A", OutcomeChanged, "s1")
-			e := f.walk(f.admit("A"), pathTo(row.From)...)
+		name := fmt.Sprintf("%s %s", row.From, row.Event)
+		t.Run(name, func(t *testing.T) {
+			f.discover(name, OutcomeChanged, "s1")
+			e := f.walk(f.admit(name), pathTo(row.From)...)
 			before := f.head()
 			later := f.Now().Add(time.Hour)
 			to := f.step(e, row.Event, Step{

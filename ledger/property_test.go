@@ -55,7 +55,7 @@ func TestWhateverWorkersTryOnlyListedStepsHappenEachOnceWithItsEvent(t *testing.
 		before := f.head()
 		plans := make([][]deed, workers)
 		for w := range plans {
-			plans[w] = rapid.SliceOfN(deeds, 1, 15).Draw(rt, fmt.Sprintf("worker %d", w))
+			plans[w] = rapid.SliceOfN(deeds, 1, 8).Draw(rt, fmt.Sprintf("worker %d", w))
 		}
 		steps := make([][]accepted, workers)
 		failures := make([]error, workers)

@@ -78,12 +78,15 @@ func (p *page) explanation(e control.Explanation) {
 		for _, line := range strings.Split(strings.TrimSpace(q.ADQL), "\n") {
 			p.line("      %s", strings.TrimSpace(line))
 		}
+		if q.Rows != "" {
+			p.line("      of its rows count %s", q.Rows)
+		}
 		if q.Error != "" {
 			p.line("      %s", p.red("refused: "+q.Error))
 		}
 	}
 	p.line("")
-	p.field("signature", "covers %severy mapped field%s", flagsToo(e.Signature.Flags), except(e.Signature.Excluded))
+	p.field("signature", "covers %severy column and every mapped field%s", flagsToo(e.Signature.Flags), except(e.Signature.Excluded))
 	var rows [][]any
 	for _, f := range e.Fields {
 		rows = append(rows, []any{f.Target, "← " + f.From, strings.Join(f.Transform, " → ")})

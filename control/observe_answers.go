@@ -1,0 +1,35 @@
+package control
+
+import (
+	"time"
+
+	"beampipe/ledger"
+	"beampipe/provenance"
+)
+
+// TimelineRequest asks for the events of an execution, a source or a project.
+type TimelineRequest struct {
+	Execution string `json:"execution,omitempty"`
+	Project   string `json:"project,omitempty"`
+	Source    string `json:"source,omitempty"`
+	Limit     int    `json:"limit,omitempty"`
+}
+
+// Timeline is events in the order in which they happened.
+type Timeline struct {
+	At     time.Time          `json:"at"`
+	Title  string             `json:"title"`
+	Events []provenance.Event `json:"events"`
+}
+
+// Health is what the daemon last reported, and whether one runs.
+type Health struct {
+	At       time.Time         `json:"at"`
+	Ledger   string            `json:"ledger"`
+	Bytes    int64             `json:"bytes"`
+	WALBytes int64             `json:"wal_bytes"`
+	Events   int64             `json:"events"`
+	Daemon   string            `json:"daemon"` // "running (last tick …)", "not seen since …", "never seen"
+	Problems []ledger.Problem  `json:"problems"`
+	Ticks    []ledger.Schedule `json:"ticks"`
+}

@@ -1,0 +1,58 @@
+package control
+
+import (
+	"time"
+)
+
+// DiscoveryTick is what one project's discovery tick did.
+type DiscoveryTick struct {
+	Project   string        `json:"project"`
+	Reason    string        `json:"reason"`
+	Claimed   int           `json:"claimed"`
+	Changed   int           `json:"changed"`
+	Unchanged int           `json:"unchanged"`
+	NoData    int           `json:"no_data"`
+	Missing   int           `json:"missing"`
+	Ambiguous int           `json:"ambiguous"`
+	Failed    int           `json:"failed"`
+	Requests  int           `json:"requests"`
+	Took      time.Duration `json:"took_ns"`
+	Error     string        `json:"error,omitempty"`
+}
+
+// DiscoveryTicks is a discovery tick over projects.
+type DiscoveryTicks struct {
+	At    time.Time       `json:"at"`
+	Ticks []DiscoveryTick `json:"ticks"`
+}
+
+// ExecutionTick is what one project's execution tick admitted.
+type ExecutionTick struct {
+	Project    string        `json:"project"`
+	Reason     string        `json:"reason"`
+	Executions []string      `json:"executions"`
+	Skipped    []SkippedItem `json:"skipped,omitempty"`
+	Error      string        `json:"error,omitempty"`
+}
+
+// SkippedItem is a source that was not admitted, and why.
+type SkippedItem struct {
+	Source string `json:"source_identifier"`
+	Reason string `json:"reason"`
+}
+
+// ExecutionTicks is an execution tick over projects, and what was done for executions after it.
+type ExecutionTicks struct {
+	At    time.Time       `json:"at"`
+	Ticks []ExecutionTick `json:"ticks"`
+	Steps int             `json:"steps"` // preparations, submissions and retries that were carried out
+}
+
+// PollTick is what one poll found.
+type PollTick struct {
+	At      time.Time `json:"at"`
+	Asked   int       `json:"asked"`
+	Moved   int       `json:"moved"`
+	Targets int       `json:"targets"`
+	Errors  []string  `json:"errors,omitempty"`
+}
