@@ -97,6 +97,8 @@ const (
 // Observation is what a place said about an attempt.
 type Observation struct {
 	ID          string         `json:"id"`
+	ExternalID  string         `json:"external_id,omitempty"` // as in the receipt, where the place has the attempt
+	Folder      string         `json:"folder,omitempty"`
 	Phase       Phase          `json:"phase"`
 	Reason      string         `json:"reason,omitempty"`
 	Class       string         `json:"class,omitempty"` // for PhaseFailed: ClassPlumbing or ClassScience

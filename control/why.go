@@ -21,7 +21,7 @@ func readiness(v ledger.View, e ledger.Execution) ([]SourceReadiness, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, SourceReadiness{Identifier: s.Identifier, Current: source.Signature == s.Signature, NotReady: discovery.Ready(source, meta, s.SBIDs)})
+		list = append(list, SourceReadiness{Identifier: s.Identifier, Current: source.Signature == s.Current(), NotReady: discovery.Ready(source, meta, s.SBIDs)})
 	}
 	return list, nil
 }

@@ -99,6 +99,9 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Release(), l.Close())
 	}
+	if err := d.releaseDead(ctx); err != nil {
+		return nil, errors.Join(err, lock.Release(), l.Close())
+	}
 	d.metrics = serveMetrics(o.Listen, d.registry, l, d.health, o.Log)
 	run, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel

@@ -68,6 +68,7 @@ func (e *Engine) moveBy(tx *ledger.Tx, x ledger.Execution, event ledger.Event, o
 		step.Why = ""
 	case ledger.EventFound:
 		step.Why = fmt.Sprintf("its place has it: %s", o.Phase)
+		step.ExternalID, step.Folder = o.ExternalID, o.Folder
 	case ledger.EventAbsent:
 		step.Why = "proved not to be at its place, and fenced"
 		if err := recordFence(tx, x, provenance.ActorPoll); err != nil {

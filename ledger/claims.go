@@ -80,6 +80,33 @@ func (tx *Tx) ReleaseClaim(c Claim) error {
 	return err
 }
 
+// ReleaseDead gives back every claim whose owner is known to be gone, so that a crash does not keep its
+// work until the claims expire. It returns how many there were.
+func (tx *Tx) ReleaseDead(gone func(owner string) bool) (int, error) {
+	var owners []string
+	err := tx.list("owners of claims", "SELECT DISTINCT owner FROM claims WHERE owner <> '' AND expires_at > ?", []any{Stamp(tx.now)}, func(rows *sql.Rows) error {
+		var owner string
+		err := rows.Scan(&owner)
+		owners = append(owners, owner)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	released := 0
+	for _, owner := range owners {
+		if !gone(owner) {
+			continue
+		}
+		n, err := tx.exec("release claims of "+owner, "UPDATE claims SET owner = '', batch = '' WHERE owner = ?", owner)
+		if err != nil {
+			return released, err
+		}
+		released += int(n)
+	}
+	return released, nil
+}
+
 // NewBatch names a batch of claims of one project.
 func (tx *Tx) NewBatch(project string) string { return project + "/" + tx.newID() }
 

@@ -142,3 +142,23 @@ func TestDueSourcesAreClaimedOnceTheLongestDueFirst(t *testing.T) {
 		t.Error("expired claims are not free")
 	}
 }
+
+func TestClaimsOfOwnersThatAreGoneAreGivenBack(t *testing.T) {
+	f := newFixture(t)
+	dead, _ := f.claim("source:1", "dead")
+	f.claim("source:2", "dead")
+	f.claim("source:3", "alive")
+	f.write(func(tx *Tx) error {
+		n, err := tx.ReleaseDead(func(owner string) bool { return owner == "dead" })
+		if n != 2 {
+			t.Errorf("%d claims were given back, want 2", n)
+		}
+		return err
+	})
+	if c, ok := f.claim("source:1", "next"); !ok || c.Fence != dead.Fence+1 {
+		t.Errorf("claimed %v with fence %d after %d", ok, c.Fence, dead.Fence)
+	}
+	if _, ok := f.claim("source:3", "next"); ok {
+		t.Error("a live owner lost its claim")
+	}
+}

@@ -147,7 +147,7 @@ func (tx *Tx) supersede(d Discovery) error {
 		return err
 	}
 	for _, s := range e.Sources {
-		if s.SourceID == d.Source.ID && s.Signature == d.Signature {
+		if s.SourceID == d.Source.ID && s.Current() == d.Signature {
 			_, err := tx.exec("clear pending of "+d.Source.Identifier, "UPDATE sources SET workflow_run_pending = 0, workflow_run_pending_at = NULL WHERE id = ?", d.Source.ID)
 			return err
 		}
@@ -179,6 +179,10 @@ func (tx *Tx) storeUnchanged(d Discovery, report string) error {
 		return err
 	}
 	if d.Signature != d.Source.Signature {
+		if _, err := tx.exec("re-sign executions of "+d.Source.Identifier, `UPDATE execution_sources SET resigned = ?
+			WHERE source_id = ? AND CASE resigned WHEN '' THEN signature ELSE resigned END = ?`, d.Signature, d.Source.ID, d.Source.Signature); err != nil {
+			return err
+		}
 		return tx.discoveryEvent(d, provenance.DiscoveryResigned, map[string]any{"before": d.Source.Signature, "signature": d.Signature, "rule": d.Rule})
 	}
 	if d.Source.LastOutcome != OutcomeUnchanged && d.Source.LastOutcome != OutcomeChanged {
@@ -208,6 +212,11 @@ func (tx *Tx) storeMissing(d Discovery, report string) error {
 		next_due_at = ?, last_outcome = ?, last_error = '', failures = 0, report = ?, missing_since = coalesce(missing_since, ?) WHERE id = ?`,
 		now, now, Stamp(d.NextDue), d.Outcome, report, now, d.Source.ID); err != nil {
 		return err
+	}
+	for _, m := range d.Metadata {
+		if _, err := tx.exec("mark shown", "UPDATE archive_metadata SET missing_since = NULL WHERE source_id = ? AND sbid = ?", d.Source.ID, m.SBID); err != nil {
+			return err
+		}
 	}
 	for _, c := range d.Changes {
 		if c.Kind != "sbid_gone" {

@@ -32,8 +32,17 @@ type ExecutionSource struct {
 	SourceID   int64    `json:"-"`
 	Identifier string   `json:"source_identifier"`
 	SBIDs      []string `json:"sbids"`
-	Signature  string   `json:"discovery_signature"`
+	Signature  string   `json:"discovery_signature"` // pinned
+	Resigned   string   `json:"-"`                   // that of the same data under a rule that came later
 	Active     bool     `json:"active"`
+}
+
+// Current is the signature of the pinned data under the newest rule that it was signed under.
+func (s ExecutionSource) Current() string {
+	if s.Resigned != "" {
+		return s.Resigned
+	}
+	return s.Signature
 }
 
 // Execution is one run of a graph over one or more sources: a row of batch_execution_record.
@@ -142,11 +151,11 @@ func (v View) ResolveExecution(part string) (string, error) {
 
 func (v View) executionSources(id string) ([]ExecutionSource, error) {
 	var list []ExecutionSource
-	err := v.list("sources of execution "+id, "SELECT source_id, identifier, sbids, signature, active FROM execution_sources WHERE execution = ? ORDER BY identifier",
+	err := v.list("sources of execution "+id, "SELECT source_id, identifier, sbids, signature, resigned, active FROM execution_sources WHERE execution = ? ORDER BY identifier",
 		[]any{id}, func(rows *sql.Rows) error {
 			var s ExecutionSource
 			var sbids string
-			if err := rows.Scan(&s.SourceID, &s.Identifier, &sbids, &s.Signature, &s.Active); err != nil {
+			if err := rows.Scan(&s.SourceID, &s.Identifier, &sbids, &s.Signature, &s.Resigned, &s.Active); err != nil {
 				return err
 			}
 			err := scanJSON("SBIDs", sbids, &s.SBIDs)
@@ -266,9 +275,12 @@ func (v View) CountInFlight(project, profile string) (n int, err error) {
 	return n, err
 }
 
-// unblocked leaves out executions with a source that another execution works on now.
+// unblocked leaves out executions with a source that another execution works on now, that has newer data
+// waiting, or that was disabled or removed.
 const unblocked = `NOT EXISTS (SELECT 1 FROM execution_sources mine JOIN execution_sources other
-	ON other.source_id = mine.source_id AND other.active = 1 WHERE mine.execution = uuid AND other.execution <> uuid)`
+	ON other.source_id = mine.source_id AND other.active = 1 WHERE mine.execution = uuid AND other.execution <> uuid)
+	AND NOT EXISTS (SELECT 1 FROM execution_sources mine JOIN sources s ON s.id = mine.source_id
+	WHERE mine.execution = uuid AND (s.workflow_run_pending = 1 OR s.enabled = 0 OR s.removed_at IS NOT NULL))`
 
 // RetriesDue lists failed executions whose time for an automatic retry has come, the longest due first.
 // One whose retry would be refused, because another execution works on a source of it, waits. The plus
@@ -295,7 +307,7 @@ func (v View) RetriesDue(limit int) ([]Execution, error) {
 func (v View) NextRetryAt() (*time.Time, error) {
 	var at timeText
 	err := v.get("next retry", `SELECT min(t) FROM (
-		SELECT min(next_retry_at) AS t FROM batch_execution_record WHERE next_retry_at IS NOT NULL AND +status = 'failed' AND `+unblocked+`
+		SELECT min(max(next_retry_at, coalesce(not_before, next_retry_at))) AS t FROM batch_execution_record WHERE next_retry_at IS NOT NULL AND +status = 'failed' AND `+unblocked+`
 		UNION ALL
 		SELECT min(not_before) FROM batch_execution_record WHERE status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain') AND held_at IS NULL)`, nil, &at)
 	return at.t, err
@@ -367,6 +379,11 @@ func (tx *Tx) attachSource(execution, project string, s ExecutionSource) error {
 	}
 	if _, err := tx.exec("attach source "+s.Identifier, `INSERT INTO execution_sources (execution, source_id, project, identifier, sbids, signature, active)
 		VALUES (?, ?, ?, ?, ?, ?, 1)`, execution, s.SourceID, project, s.Identifier, sbids, s.Signature); err != nil {
+		return err
+	}
+	// An older execution of this source that failed is no longer retried by itself.
+	if _, err := tx.exec("end retries of "+s.Identifier, `UPDATE batch_execution_record SET next_retry_at = NULL
+		WHERE next_retry_at IS NOT NULL AND status = 'failed' AND uuid IN (SELECT execution FROM execution_sources WHERE source_id = ?)`, s.SourceID); err != nil {
 		return err
 	}
 	_, err = tx.exec("clear pending of "+s.Identifier, `UPDATE sources SET workflow_run_pending = 0, workflow_run_pending_at = NULL

@@ -115,10 +115,10 @@ func TestARetryIsRefusedWhileAnotherExecutionWorksOnTheSource(t *testing.T) {
 			t.Errorf("next retry %v, %v", next, err)
 		}
 		f.walk(other, EventCancel)
-		if due, err := f.view().RetriesDue(10); len(due) != 1 || err != nil {
-			t.Errorf("%d retries due afterwards, %v", len(due), err)
+		if due, err := f.view().RetriesDue(10); len(due) != 0 || err != nil {
+			t.Errorf("%d retries due afterwards, %v: a newer execution ends those of the older", len(due), err)
 		}
-		f.step(old, event, Step{})
+		f.step(f.reread(old), event, Step{})
 	}
 }
 
@@ -199,5 +199,43 @@ func TestAnAbsentSubmissionIsMadeAgainUnderANewName(t *testing.T) {
 	}
 	if e = f.walk(e, EventSubmit); e.SubmissionID != "bp-"+e.ID+"-2" {
 		t.Errorf("submission id %s", e.SubmissionID)
+	}
+}
+
+func TestAnOlderExecutionIsNotRetriedByItselfOverNewerDataOrForADisabledSource(t *testing.T) {
+	for name, meanwhile := range map[string]func(f *fixture){
+		"newer data waits": func(f *fixture) { f.discover("A", OutcomeChanged, "s2") },
+		"disabled": func(f *fixture) {
+			f.write(func(tx *Tx) error {
+				_, err := tx.SetEnabled(f.source("A").Project, "A", false, "", "user:test")
+				return err
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.discover("A", OutcomeChanged, "s1")
+			at := f.Now()
+			f.step(f.admit("A"), EventFail, Step{Class: ClassPlumbing, NextRetry: &at})
+			meanwhile(f)
+			if due, err := f.view().RetriesDue(10); len(due) != 0 || err != nil {
+				t.Errorf("%d retries due, %v", len(due), err)
+			}
+		})
+	}
+}
+
+func TestDataSignedUnderANewRuleWhileItRunsCountsAsExecuted(t *testing.T) {
+	f := newFixture(t)
+	f.discover("A", OutcomeChanged, "s1")
+	e := f.walk(f.admit("A"), pathTo(Running)...)
+	f.discover("A", OutcomeUnchanged, "s1 under r2", underRule("r2"))
+	e = f.reread(e)
+	if e.Sources[0].Signature != "s1" || e.Sources[0].Current() != "s1 under r2" {
+		t.Errorf("pinned %q, current %q", e.Sources[0].Signature, e.Sources[0].Current())
+	}
+	f.walk(e, EventFinished, EventVerified)
+	if s := f.source("A"); s.LastExecutedSignature != "s1 under r2" || s.Pending {
+		t.Errorf("last executed %q, pending %v", s.LastExecutedSignature, s.Pending)
 	}
 }

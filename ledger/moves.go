@@ -192,14 +192,14 @@ func (tx *Tx) moveSources(e *Execution, event Event, step Step) error {
 			_, err = tx.exec("finish source "+s.Identifier, `UPDATE sources SET last_executed_signature = ?, last_execution = ?,
 				workflow_run_pending_at = CASE WHEN signature = ? THEN NULL ELSE workflow_run_pending_at END,
 				workflow_run_pending = CASE WHEN signature = ? THEN 0 ELSE workflow_run_pending END WHERE id = ?`,
-				s.Signature, e.ID, s.Signature, s.Signature, s.SourceID)
+				s.Current(), e.ID, s.Current(), s.Current(), s.SourceID)
 		case e.State == Cancelled && step.Requeue:
 			_, err = tx.exec("requeue source "+s.Identifier, `UPDATE sources SET workflow_run_pending = 1,
 				workflow_run_pending_at = coalesce(workflow_run_pending_at, ?) WHERE id = ? AND removed_at IS NULL`, Stamp(tx.now), s.SourceID)
 		case e.State == Cancelled:
 			// Pending is cleared until the next change; a change that came meanwhile is kept.
 			_, err = tx.exec("clear source "+s.Identifier, `UPDATE sources SET workflow_run_pending = 0, workflow_run_pending_at = NULL
-				WHERE id = ? AND signature = ?`, s.SourceID, s.Signature)
+				WHERE id = ? AND signature = ?`, s.SourceID, s.Current())
 		}
 		if err != nil {
 			return err

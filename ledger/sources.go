@@ -147,11 +147,12 @@ func (v View) Identifiers(project string) ([]string, error) {
 	return list, err
 }
 
-// IdentifiersBeginning lists the identifiers of a project that begin with prefix and are longer than it.
+// IdentifiersBeginning lists the identifiers of a project that begin with prefix and are longer than it,
+// removed ones too: their rows do not become another source's new data.
 func (v View) IdentifiersBeginning(project, prefix string) ([]string, error) {
 	var list []string
 	err := v.list("identifiers beginning with "+prefix, `SELECT identifier FROM sources
-		WHERE project = ? AND identifier > ? AND identifier < ? AND removed_at IS NULL ORDER BY identifier`,
+		WHERE project = ? AND identifier > ? AND identifier < ? ORDER BY identifier`,
 		[]any{project, prefix, prefix + "\U0010FFFF"}, func(rows *sql.Rows) error {
 			var id string
 			err := rows.Scan(&id)

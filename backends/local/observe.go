@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 
 	"beampipe/backends"
 	"beampipe/fault"
@@ -28,9 +29,21 @@ func (b *Backend) Poll(ctx context.Context, ids []string) (map[string]backends.O
 		}
 		o := b.observe(id)
 		o.ID, o.At = id, b.o.Now().UTC()
+		if o.Phase != backends.PhaseLost && o.Phase != backends.PhaseUnknown {
+			o.ExternalID, o.Folder = whereabouts(b.folder(id))
+		}
 		observations[id] = o
 	}
 	return observations, nil
+}
+
+// whereabouts gives what a receipt gives, for an attempt whose receipt was lost.
+func whereabouts(f folder) (externalID, path string) {
+	var shim shimRecord
+	if found, err := readRecord(f.shimFile(), &shim); err == nil && found {
+		externalID = strconv.Itoa(shim.Pid)
+	}
+	return externalID, string(f)
 }
 
 func orNotDir(err error) error {

@@ -180,7 +180,8 @@ CREATE TABLE execution_sources (
     project    TEXT    NOT NULL,
     identifier TEXT    NOT NULL,
     sbids      TEXT    NOT NULL, -- JSON list
-    signature  TEXT    NOT NULL,
+    signature  TEXT    NOT NULL, -- pinned
+    resigned   TEXT    NOT NULL DEFAULT '', -- that of the same data under a rule that came later
     active     INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (execution, source_id)
 ) WITHOUT ROWID;

@@ -1,0 +1,43 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"beampipe/ledger"
+)
+
+// releaseDead gives back what processes of this machine had claimed when they were killed.
+func (d *Daemon) releaseDead(ctx context.Context) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil //nolint:nilerr // without a name no owner is known to be ours; its claims expire
+	}
+	released := 0
+	err = d.ledger.Write(ctx, func(tx *ledger.Tx) error {
+		var err error
+		released, err = tx.ReleaseDead(func(owner string) bool { return goneHere(owner, host) })
+		return err
+	})
+	if released > 0 {
+		d.log.Info("claims of processes that are gone were given back", "claims", released)
+	}
+	return err
+}
+
+// goneHere tells whether an owner, "host:process:id" (control.LocalOptions.Owner), was a process of this
+// machine that no longer is. A process id that was given to another process counts as alive: then the
+// claim expires by itself.
+func goneHere(owner, host string) bool {
+	rest, ours := strings.CutPrefix(owner, host+":")
+	text, _, ok := strings.Cut(rest, ":")
+	pid, err := strconv.Atoi(text)
+	if !ours || !ok || err != nil || pid <= 0 || pid == os.Getpid() {
+		return false
+	}
+	return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+}
