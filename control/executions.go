@@ -177,11 +177,8 @@ func (c *Local) WhyExecution(ctx context.Context, id string) (ExecutionWhy, erro
 	if w.Figures, err = c.figures(v, e); err != nil {
 		return w, err
 	}
-	if w.Events, err = v.Events(ledger.EventFilter{Execution: e.ID, Newest: true, Limit: 8}); err != nil {
+	if w.Events, err = lastEvents(v, ledger.EventFilter{Execution: e.ID, Limit: 8}); err != nil {
 		return w, err
-	}
-	for i, j := 0, len(w.Events)-1; i < j; i, j = i+1, j-1 {
-		w.Events[i], w.Events[j] = w.Events[j], w.Events[i]
 	}
 	record, err := v.RunRecord(e.ID)
 	if err != nil {

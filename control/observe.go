@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"beampipe/ledger"
 	"beampipe/provenance"
@@ -37,11 +38,19 @@ func (c *Local) Timeline(ctx context.Context, q TimelineRequest) (Timeline, erro
 		t.Title = fmt.Sprintf("source %s (%s)", q.Source, q.Project)
 	}
 	var err error
-	t.Events, err = v.Events(f)
-	if t.Events == nil {
-		t.Events = []provenance.Event{}
-	}
+	t.Events, err = lastEvents(v, f)
 	return t, err
+}
+
+// lastEvents gives the last events that a filter lets through, oldest first.
+func lastEvents(v ledger.View, f ledger.EventFilter) ([]provenance.Event, error) {
+	f.Newest = true
+	events, err := v.Events(f)
+	slices.Reverse(events)
+	if events == nil {
+		events = []provenance.Event{}
+	}
+	return events, err
 }
 
 // Health implements Control.

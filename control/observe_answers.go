@@ -12,7 +12,7 @@ type TimelineRequest struct {
 	Execution string `json:"execution,omitempty"`
 	Project   string `json:"project,omitempty"`
 	Source    string `json:"source,omitempty"`
-	Limit     int    `json:"limit,omitempty"`
+	Limit     int    `json:"limit,omitempty"` // the last ones; 0 = all
 }
 
 // Timeline is events in the order in which they happened.

@@ -176,7 +176,7 @@ func (d *Daemon) run(ctx context.Context) {
 
 // look starts what is due and gives how long nothing else will be.
 func (d *Daemon) look(ctx context.Context) time.Duration {
-	sleep := maxSleep
+	sleep := min(maxSleep, d.o.Interval)
 	next, err := d.startDue(ctx)
 	if err != nil && ctx.Err() == nil {
 		d.log.Error("look what is due", "error", err)

@@ -129,7 +129,7 @@ func (s Summary) Text() string {
 		line("          for example %s", s.Products[n-1])
 	}
 	line("")
-	line("look around:")
+	line("look around (beampipe is: go run ./cmd/beampipe):")
 	line("  export BEAMPIPE_LEDGER=%s", s.Ledger)
 	line("  beampipe execution list --state failed")
 	if s.FailedID != "" {

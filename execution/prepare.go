@@ -158,7 +158,7 @@ func (p *preparation) makeManifest(_ context.Context, in flow.Values) (flow.Valu
 		return nil, err
 	}
 	if err := checkScope(m.Scope, scope); err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "manifest of execution "+x.ID, "make a new execution: beampipe execution cancel --requeue "+x.ID)
+		return nil, fault.Wrap(fault.Invalid, err, "manifest of execution "+x.ID, "make a new execution: beampipe execution cancel --requeue --reason TEXT "+x.ID)
 	}
 	if p.packed, err = ledger.Pack(mediaJSON, m.Bytes); err != nil {
 		return nil, err

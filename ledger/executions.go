@@ -371,7 +371,7 @@ func (tx *Tx) attachSource(execution, project string, s ExecutionSource) error {
 	}
 	if other != "" {
 		return fault.New(fault.Conflict, fmt.Sprintf("source %s: execution %s works on it already", s.Identifier, other),
-			"wait for it, or: beampipe execution cancel "+other)
+			"wait for it, or: beampipe execution cancel --reason TEXT "+other)
 	}
 	sbids, err := jsonText(s.SBIDs)
 	if err != nil {

@@ -216,7 +216,7 @@ func (tx *Tx) reactivateSources(e *Execution) error {
 		}
 		if other != "" && other != e.ID {
 			return fault.New(fault.Conflict, fmt.Sprintf("execution %s: execution %s works on %s now", e.ID, other, s.Identifier),
-				"wait for it, or: beampipe execution cancel "+other)
+				"wait for it, or: beampipe execution cancel --reason TEXT "+other)
 		}
 		if _, err := tx.exec("take source "+s.Identifier, "UPDATE execution_sources SET active = 1 WHERE execution = ? AND source_id = ?", e.ID, s.SourceID); err != nil {
 			return err

@@ -202,7 +202,7 @@ func (tx *Tx) RemoveSource(project, identifier, reason, actor string) error {
 	}
 	if active != "" {
 		return fault.New(fault.Conflict, fmt.Sprintf("remove source %s: execution %s works on it", identifier, active),
-			"wait for it, or first: beampipe execution cancel "+active)
+			"wait for it, or first: beampipe execution cancel --reason TEXT "+active)
 	}
 	if s.RemovedAt != nil {
 		return nil
@@ -234,7 +234,7 @@ func (tx *Tx) Baseline(s Source, reason, actor string) error {
 		return err
 	}
 	if active != "" {
-		return fault.New(fault.Conflict, fmt.Sprintf("baseline source %s: execution %s works on it", s.Identifier, active), "cancel it first: beampipe execution cancel "+active)
+		return fault.New(fault.Conflict, fmt.Sprintf("baseline source %s: execution %s works on it", s.Identifier, active), "cancel it first: beampipe execution cancel --reason TEXT "+active)
 	}
 	if err := tx.execOne("baseline source "+s.Identifier, `UPDATE sources SET last_executed_signature = signature,
 		workflow_run_pending = 0, workflow_run_pending_at = NULL WHERE id = ? AND signature = ?`, s.ID, s.Signature); err != nil {

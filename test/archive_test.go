@@ -199,6 +199,8 @@ func fileOf(w *world, name string) string {
 func TestAThousandSourcesCostQueriesPlusEnrichmentsTimesSBIDsAndNothingMore(t *testing.T) {
 	const n = 1000
 	w := newWorld(t)
+	w.wire = func(string) http.RoundTripper { return w.archive.Transport() } // the requests count, not the network
+	w.reopen()
 	w.add(edited(t, "batch_size: 10", "batch_size: 50"), graphOf("true"))
 	var names []string
 	var d demo.Data
@@ -216,16 +218,23 @@ func TestAThousandSourcesCostQueriesPlusEnrichmentsTimesSBIDsAndNothingMore(t *t
 	}
 	w.store(d)
 	w.register(names...)
-	for _, round := range []string{"first", "second"} {
-		before := w.archive.Queries()
-		r := w.discover()
-		if got := w.archive.Queries() - before; got != int64(want) || r.Requests != want || r.Claimed != n || r.Failed != 0 {
-			t.Errorf("%s round: the archive heard %d queries, the tick counts %d, want %d: %+v", round, got, r.Requests, want, r)
-		}
-		if all := w.archive.Requests(); all != w.archive.Queries() {
-			t.Errorf("%d requests were no queries", all-w.archive.Queries())
+	asked := func(what string, want int, r control.DiscoveryTick) {
+		t.Helper()
+		if got := w.archive.Queries(); got != int64(want) || w.archive.Requests() != got || r.Failed != 0 || r.Error != "" {
+			t.Errorf("%s: the archive heard %d requests, %d of them queries, want %d: %+v", what, w.archive.Requests(), got, want, r)
 		}
 	}
+	r := w.discover()
+	asked("all", want, r)
+	if r.Requests != want || r.Changed != n {
+		t.Errorf("the tick counts %+v, want %d requests", r, want)
+	}
+	again, err := w.TickDiscovery(t.Context(), project)
+	must(t, err)
+	asked("nothing is due", want, again.Ticks[0])
+	chosen, err := w.DiscoverSources(t.Context(), control.SourceSelection{Project: project, Identifiers: names[:20]})
+	must(t, err)
+	asked("20 that are unchanged", want+20*3+2, chosen.Tick)
 }
 
 // shuffled answers like the archive with rows and columns in an order by chance.
@@ -276,10 +285,11 @@ func rearranged(doc []byte, chance *rand.Rand) ([]byte, error) {
 }
 
 func TestTheSameContentGivesTheSameSignaturesHoweverItIsServedAndAsked(t *testing.T) {
+	t.Parallel()
 	names := []string{"HIPASSJ0324-21", "HIPASSJ0324-21b", "HIPASSJ0001-01", "HIPASSJ0002-02", "HIPASSJ0003-03", "HIPASSJ0004-04"}
 	signatures := func(seed uint64, batch, concurrency int) map[string]string {
 		chance := rand.New(rand.NewPCG(seed, 1))
-		w := newWorld(t)
+		w := openWorld(t)
 		w.limits.Discovery.SourceConcurrency = concurrency
 		w.reopen()
 		w.add(edited(t, "batch_size: 10", fmt.Sprintf("batch_size: %d", batch)), graphOf("true"))

@@ -137,12 +137,20 @@ type world struct {
 	archive *archive.Archive
 	front   *front
 	url     string
+	wire    func(url string) http.RoundTripper // nil = real HTTP
 	limits  control.Limits
 	ledger  *ledger.Ledger
 	*control.Local
 }
 
+// newWorld makes the world of a test, which runs beside others.
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	return openWorld(t)
+}
+
+func openWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{now: time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)}}
 	a, err := archive.Open(t.Context(), archive.Options{Dir: filepath.Join(w.dir, "archive")})
@@ -168,7 +176,7 @@ func (w *world) open() {
 	w.ledger, err = ledger.Create(w.t.Context(), filepath.Join(w.dir, "beampipe.db"), ledger.Options{Now: w.clock.Now})
 	must(w.t, err)
 	w.Local, err = control.NewLocal(control.LocalOptions{
-		Ledger: w.ledger, Actor: "user:test", Archives: map[string]string{"demo": w.url}, Limits: &w.limits,
+		Ledger: w.ledger, Actor: "user:test", Archives: map[string]string{"demo": w.url}, Transport: w.wire, Limits: &w.limits,
 	})
 	must(w.t, err)
 }
