@@ -61,7 +61,6 @@ func lifecycle(ctx context.Context, o Options) ([]Row, error) {
 	if err := lifecycleSetUp(ctx, c, cfg, raw, objects); err != nil {
 		return nil, err
 	}
-	before := a.Requests()
 	begun := time.Now()
 	err = lifecycleRun(ctx, c, cfg.Metadata.ID, len(objects))
 	wall := time.Since(begun).Seconds()
@@ -72,7 +71,6 @@ func lifecycle(ctx context.Context, o Options) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	requests := a.Requests() - before
 	alone, err := queriesAlone(ctx, a, cfg, objects)
 	if err != nil {
 		return nil, err
@@ -80,7 +78,6 @@ func lifecycle(ctx context.Context, o Options) ([]Row, error) {
 	return []Row{
 		under("wall_s", wall, "s", wallGoal, fmt.Sprintf("the same archive's primary queries alone, %d at a time", lifecycleWorkers), alone),
 		under("peak_rss_mb", rss, "MB", rssGoal, "", 0),
-		{Name: "requests", Value: float64(requests), Unit: ""},
 	}, nil
 }
 

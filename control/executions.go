@@ -39,6 +39,9 @@ func (c *Local) ListExecutions(ctx context.Context, q ExecutionQuery) (Execution
 		return ExecutionList{}, err
 	}
 	v := c.ledger.View(ctx)
+	if err := knownProject(v, q.Project); err != nil {
+		return ExecutionList{}, err
+	}
 	f := ledger.ExecutionFilter{Project: q.Project, Source: q.Source, States: q.States, Held: q.Held, Before: q.Before}
 	if q.Limit > 0 {
 		f.Limit = q.Limit + 1

@@ -31,6 +31,9 @@ type GraphDiffRequest struct {
 	Before    []byte `json:"before,omitempty"`
 	After     []byte `json:"after,omitempty"`
 	Full      bool   `json:"full,omitempty"` // long values whole
+
+	BeforeName string `json:"before_name,omitempty"` // of files, for errors
+	AfterName  string `json:"after_name,omitempty"`
 }
 
 // GraphDifference is what differs between two graphs.

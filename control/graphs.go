@@ -29,7 +29,11 @@ func (c *Local) PrepareGraph(ctx context.Context, q GraphRequest) (PreparedGraph
 	if err != nil {
 		return PreparedGraph{}, err
 	}
-	patched, changes, err := execution.PrepareGraph(cfg, raw, m, previewID, time.Unix(0, 0).UTC())
+	patched, _, err := execution.PrepareGraph(cfg, raw, m, previewID, time.Unix(0, 0).UTC())
+	if err != nil {
+		return PreparedGraph{}, err
+	}
+	changes, err := difference(raw, "source graph", patched, "patched graph")
 	if err != nil {
 		return PreparedGraph{}, err
 	}
@@ -76,7 +80,8 @@ func (c *Local) graphInputs(ctx context.Context, q GraphRequest) (*configs.Proje
 // previewManifest takes the manifest that is given, or builds it from what is known of the sources.
 func (c *Local) previewManifest(ctx context.Context, cfg *configs.Project, q GraphRequest) (execution.Manifest, error) {
 	if q.Manifest != nil {
-		return execution.ReadManifest(q.Manifest)
+		m, err := execution.ReadManifest(q.Manifest)
+		return m, fault.Wrap(fault.Invalid, err, "the manifest cannot be used", "give one as this prints it: beampipe execution artifact ID manifest")
 	}
 	if err := c.needLedger(); err != nil {
 		return execution.Manifest{}, fault.New(fault.Invalid, "prepare graph: there is neither a manifest nor a ledger to make one from", "give --manifest FILE")
@@ -111,15 +116,24 @@ func (c *Local) DiffGraph(ctx context.Context, q GraphDiffRequest) (GraphDiffere
 			return GraphDifference{}, err
 		}
 	}
-	before, err := graph.Parse(q.Before, "first graph")
+	changes, err := difference(q.Before, fallback(q.BeforeName, "first graph"), q.After, fallback(q.AfterName, "second graph"))
 	if err != nil {
 		return GraphDifference{}, err
 	}
-	after, err := graph.Parse(q.After, "second graph")
+	return GraphDifference{At: c.now(), Changes: shownChanges(changes, q.Full)}, nil
+}
+
+// difference compares two graphs; their names are for errors.
+func difference(before []byte, beforeName string, after []byte, afterName string) ([]graph.Change, error) {
+	a, err := graph.Parse(before, beforeName)
 	if err != nil {
-		return GraphDifference{}, err
+		return nil, err
 	}
-	return GraphDifference{At: c.now(), Changes: shownChanges(graph.Diff(before, after), q.Full)}, nil
+	b, err := graph.Parse(after, afterName)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Diff(a, b), nil
 }
 
 func executionGraphs(v ledger.View, e ledger.Execution) (source, patched []byte, err error) {
@@ -144,6 +158,9 @@ func shownChanges(changes []graph.Change, full bool) []GraphChange {
 		node := ch.NodeName
 		if ch.Config != "" {
 			node = "configuration " + ch.Config + " " + node
+		}
+		if node == "" {
+			node = "(the graph itself)"
 		}
 		list = append(list, GraphChange{Node: node, Field: field, Before: shownValue(ch.Old, full), After: shownValue(ch.New, full)})
 	}

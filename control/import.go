@@ -69,6 +69,11 @@ func readLines(q ImportRequest, content []byte) ([]importLine, error) {
 			return nil, importError(q, "more than %d identifiers", maxImportLines)
 		}
 	}
+	return someLines(q, lines)
+}
+
+// someLines refuses a document without identifiers: nobody imports nothing on purpose.
+func someLines(q ImportRequest, lines []importLine) ([]importLine, error) {
 	if len(lines) == 0 {
 		return nil, importError(q, "there is no identifier in it")
 	}
@@ -95,7 +100,7 @@ func readCSV(q ImportRequest, content []byte) ([]importLine, error) {
 	for {
 		record, err := r.Read()
 		if errors.Is(err, io.EOF) {
-			return lines, nil
+			return someLines(q, lines)
 		}
 		if err != nil {
 			return nil, importError(q, "%v", err)
@@ -149,7 +154,7 @@ func readVOTable(q ImportRequest, content []byte) ([]importLine, error) {
 	for {
 		err := r.Next(values)
 		if errors.Is(err, io.EOF) {
-			return lines, nil
+			return someLines(q, lines)
 		}
 		if err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, fmt.Sprintf("import %s: row %d", q.Name, len(lines)+1), "nothing was imported")

@@ -29,7 +29,8 @@ type Health struct {
 	Bytes    int64             `json:"bytes"`
 	WALBytes int64             `json:"wal_bytes"`
 	Events   int64             `json:"events"`
-	Daemon   string            `json:"daemon"` // "running (last tick …)", "not seen since …", "never seen"
-	Problems []ledger.Problem  `json:"problems"`
+	Running  bool              `json:"running"`  // a daemon works on this ledger now
+	Daemon   string            `json:"daemon"`   // the same for people, with its process or the last tick
+	Problems []ledger.Problem  `json:"problems"` // without a daemon: as the last one left them
 	Ticks    []ledger.Schedule `json:"ticks"`
 }

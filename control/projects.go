@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -110,7 +112,11 @@ func (c *Local) readGraph(ctx context.Context, cfg *configs.Project, f ProjectFi
 			path = filepath.Join(f.Folder, path)
 		}
 		raw, err := readLimited(path, graph.MaxBytes)
-		return raw, path, fault.Wrap(fault.Invalid, err, fmt.Sprintf("read graph.path of %s", f.Name), "correct graph.path, or name the file with --graph FILE")
+		kind := fault.Invalid
+		if errors.Is(err, fs.ErrNotExist) {
+			kind = fault.NotFound
+		}
+		return raw, path, fault.Wrap(kind, err, fmt.Sprintf("read graph.path of %s", f.Name), "correct graph.path, or name the file with --graph FILE")
 	case cfg.Graph.URL != nil:
 		if u, err := url.Parse(*cfg.Graph.URL); err != nil || u.User != nil {
 			return nil, "", fault.New(fault.Invalid, "graph.url of "+f.Name+" cannot be used: it is malformed or holds a credential", "take the credential out, or name a local copy with --graph FILE")

@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"beampipe/control"
+	"beampipe/fault"
 	"beampipe/ledger"
 )
 
@@ -23,6 +25,7 @@ const (
 	DefaultInterval     = time.Minute
 	DefaultPollInterval = 5 * time.Second
 	defaultWorkers      = 4
+	minInterval         = time.Second // the cron library's own
 
 	// maxSleep bounds how long the loop waits without looking: changes that the command line makes
 	// beside the daemon are noticed by then.
@@ -36,7 +39,7 @@ type Options struct {
 	Transport    func(url string) http.RoundTripper // nil = Go's own
 	Listen       string                             // metrics; "" = DefaultListen, "off" = none
 	Workers      int                                // units of work at once; 0 = 4
-	Interval     time.Duration                      // of ticks without a schedule of their own; 0 = DefaultInterval
+	Interval     time.Duration                      // of ticks without a schedule of their own, at least 1 s; 0 = DefaultInterval
 	PollInterval time.Duration                      // 0 = DefaultPollInterval
 	Limits       *control.Limits                    // nil = from the environment
 	Now          func() time.Time                   // nil = time.Now; Wake tells the daemon that it has jumped
@@ -78,6 +81,9 @@ func Run(ctx context.Context, o Options) error {
 // Start opens the ledger, takes the daemon's lock and begins to work. ctx bounds the start alone.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
 	o = withDefaults(o)
+	if o.Interval < minInterval {
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("start daemon: an interval of %s between ticks is below %s", o.Interval, minInterval), "give a longer --interval")
+	}
 	l, err := ledger.Create(ctx, o.LedgerPath, ledger.Options{Now: o.Now})
 	if err != nil {
 		return nil, err

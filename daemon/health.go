@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"sort"
 	"sync"
 	"time"
@@ -13,8 +14,13 @@ const (
 	codeLedger   = "ledger_unavailable"
 	codeMetrics  = "metrics_port"
 	codeSchedule = "schedule_malformed"
+	codeConfig   = "config_unreadable"
 	codeTick     = "tick_failed"
 )
+
+// maxPerCode bounds the problems of one code that are kept and stored with their texts. An archive that
+// does not answer can be the problem of each of 100,000 sources; past the bound they are counted.
+const maxPerCode = 100
 
 // health keeps the problems that the rooms report.
 type health struct {
@@ -22,12 +28,14 @@ type health struct {
 
 	mu       sync.Mutex
 	problems map[[2]string]ledger.Problem
+	kept     map[string]int             // how many of problems there are of a code
+	more     map[string]map[string]bool // by code: the subjects past maxPerCode
 	changed  bool
 }
 
 // newHealth begins as changed, so that what an earlier daemon stored is replaced.
 func newHealth(now func() time.Time) *health {
-	return &health{now: now, problems: map[[2]string]ledger.Problem{}, changed: true}
+	return &health{now: now, problems: map[[2]string]ledger.Problem{}, kept: map[string]int{}, more: map[string]map[string]bool{}, changed: true}
 }
 
 // Problem reports a problem, or says again that it is there.
@@ -45,8 +53,27 @@ func (h *health) Problem(p ledger.Problem) {
 	if known && old == p {
 		return
 	}
+	if !known && h.kept[p.Code] >= maxPerCode {
+		h.count(p.Code, p.Subject)
+		return
+	}
+	if !known {
+		h.kept[p.Code]++
+		delete(h.more[p.Code], p.Subject)
+	}
 	h.problems[key] = p
 	h.changed = true
+}
+
+// count takes a problem past maxPerCode by its subject alone.
+func (h *health) count(code, subject string) {
+	if h.more[code] == nil {
+		h.more[code] = map[string]bool{}
+	}
+	if !h.more[code][subject] {
+		h.more[code][subject] = true
+		h.changed = true
+	}
 }
 
 // Clear says that a problem is over.
@@ -56,6 +83,11 @@ func (h *health) Clear(code, subject string) {
 	key := [2]string{code, subject}
 	if _, known := h.problems[key]; known {
 		delete(h.problems, key)
+		h.kept[code]--
+		h.changed = true
+	}
+	if h.more[code][subject] {
+		delete(h.more[code], subject)
 		h.changed = true
 	}
 }
@@ -67,6 +99,11 @@ func (h *health) take() ([]ledger.Problem, bool) {
 	list := make([]ledger.Problem, 0, len(h.problems))
 	for _, p := range h.problems {
 		list = append(list, p)
+	}
+	for code, subjects := range h.more {
+		if n := len(subjects); n > 0 {
+			list = append(list, moreProblems(code, n, h.now()))
+		}
 	}
 	sort.Slice(list, func(i, j int) bool {
 		return list[i].Code+"\x00"+list[i].Subject < list[j].Code+"\x00"+list[j].Subject
@@ -83,10 +120,26 @@ func (h *health) again() {
 	h.changed = true
 }
 
+// moreProblems stands for the problems of a code that are only counted.
+func moreProblems(code string, n int, now time.Time) ledger.Problem {
+	return ledger.Problem{
+		Code: code, Subject: "(more)", Title: fmt.Sprintf("%d more problems of this kind", n),
+		Text: fmt.Sprintf("%d are listed, %d more are only counted", maxPerCode, n), Severity: "warning",
+		Todo: "see to those that are listed: many at once mostly have one cause", Since: now, SeenAt: now,
+	}
+}
+
 func ledgerProblem(err error) ledger.Problem {
 	return ledger.Problem{
 		Code: codeLedger, Title: "The ledger cannot be used", Text: err.Error(), Severity: "error",
 		Todo: "see to the ledger's disk and file; the daemon goes on by itself when the cause is gone",
+	}
+}
+
+func configProblem(p ledger.Project, err error) ledger.Problem {
+	return ledger.Problem{
+		Code: codeConfig, Subject: p.ID, Title: "The stored config of project " + p.ID + " cannot be read", Text: err.Error(), Severity: "error",
+		Todo: "add the project's file again: beampipe project add; until then its ticks do not run",
 	}
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -33,5 +34,26 @@ func TestAHealthProblemKeepsItsBeginningAndIsWrittenOnlyWhenItChanges(t *testing
 	}
 	if _, changed = h.take(); changed {
 		t.Error("clearing twice is a change")
+	}
+}
+
+func TestManyProblemsOfOneKindAreCountedPastTheBound(t *testing.T) {
+	now := time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)
+	h := newHealth(func() time.Time { return now })
+	const many = 10 * maxPerCode
+	for range 2 {
+		for i := range many {
+			h.Problem(ledger.Problem{Code: "source", Subject: fmt.Sprintf("S%04d", i), Text: "timeout"})
+		}
+	}
+	problems, _ := h.take()
+	if len(problems) != maxPerCode+1 || problems[0].Title != fmt.Sprintf("%d more problems of this kind", many-maxPerCode) {
+		t.Errorf("%d problems, the first is %+v", len(problems), problems[0])
+	}
+	for i := range many {
+		h.Clear("source", fmt.Sprintf("S%04d", i))
+	}
+	if problems, changed := h.take(); len(problems) != 0 || !changed {
+		t.Errorf("%d problems are left", len(problems))
 	}
 }

@@ -104,14 +104,17 @@ func (c ledgerCollector) collect(ch chan<- prometheus.Metric, v ledger.View) err
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	counts, err := v.CountExecutions("")
+	counts, err := v.CountLive("")
 	if err != nil {
 		return err
 	}
-	for state, n := range counts {
-		if !state.Terminal() {
-			gauge(descActive, float64(n), string(state))
+	for _, t := range ledger.Transitions() { // a state without executions is 0, not absent
+		if _, counted := counts[t.From]; !counted && !t.From.Terminal() {
+			counts[t.From] = 0
 		}
+	}
+	for state, n := range counts {
+		gauge(descActive, float64(n), string(state))
 	}
 	file, wal := c.ledger.Size()
 	gauge(descBytes, float64(file), "ledger")

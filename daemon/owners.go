@@ -4,12 +4,40 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"beampipe/ledger"
 )
+
+// kindOwners is not a scheduled tick: it looks for claims of processes that were killed.
+const kindOwners = "owners"
+
+// ownersInterval is how often that is looked for. A tick that was killed on the command line would else
+// keep its sources, and its part of everybody's limits, until its claims expire.
+const ownersInterval = time.Minute
+
+// releaseDeadSometimes looks for claims to give back, once per ownersInterval. Without any the ledger
+// is only read.
+func (d *Daemon) releaseDeadSometimes(ctx context.Context, v ledger.View) error {
+	now, key := d.ledger.Now(), tickKey{kind: kindOwners}
+	if next := d.nextAt[key]; next.After(now) && next.Sub(now) <= ownersInterval {
+		return nil
+	}
+	d.nextAt[key] = now.Add(ownersInterval)
+	owners, err := v.ClaimOwners()
+	if err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil || !slices.ContainsFunc(owners, func(owner string) bool { return goneHere(owner, host) }) {
+		return nil //nolint:nilerr // as in releaseDead
+	}
+	return d.releaseDead(ctx)
+}
 
 // releaseDead gives back what processes of this machine had claimed when they were killed.
 func (d *Daemon) releaseDead(ctx context.Context) error {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -46,6 +49,9 @@ func (d *Daemon) startDue(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+	if schedules, err = d.afterClockStep(ctx, v, schedules); err != nil {
+		return time.Time{}, err
+	}
 	marks := map[tickKey]time.Time{}
 	for _, s := range schedules {
 		marks[tickKey{s.Project, s.Kind}] = s.Watermark
@@ -56,7 +62,7 @@ func (d *Daemon) startDue(ctx context.Context) (time.Time, error) {
 			earliest = t
 		}
 	}
-	var failures []error
+	failures := []error{d.releaseDeadSometimes(ctx, v)}
 	for _, p := range projects {
 		next, err := d.startProject(ctx, v, p, marks)
 		sooner(next)
@@ -67,6 +73,23 @@ func (d *Daemon) startDue(ctx context.Context) (time.Time, error) {
 	return earliest, errors.Join(append(failures, err)...)
 }
 
+// clockSlack is how far a watermark may lie ahead of the clock: clocks are set back a little now and then.
+const clockSlack = 5 * time.Minute
+
+// afterClockStep mends what was planned while the clock was far ahead: its ticks, sources and retries
+// would not be due again before that time comes round, which can take years.
+func (d *Daemon) afterClockStep(ctx context.Context, v ledger.View, schedules []ledger.Schedule) ([]ledger.Schedule, error) {
+	limit := d.ledger.Now().Add(clockSlack)
+	if !slices.ContainsFunc(schedules, func(s ledger.Schedule) bool { return s.Watermark.After(limit) }) {
+		return schedules, nil
+	}
+	d.log.Warn("the clock was set back: what was planned by the time before is due by the time now")
+	if err := d.ledger.Write(ctx, func(tx *ledger.Tx) error { return tx.ForgetFuture() }); err != nil {
+		return nil, err
+	}
+	return v.Schedules()
+}
+
 // startProject starts a project's ticks that are due.
 func (d *Daemon) startProject(ctx context.Context, v ledger.View, p ledger.Project, marks map[tickKey]time.Time) (time.Time, error) {
 	stored, err := v.Config(p.ID, p.Revision)
@@ -74,9 +97,11 @@ func (d *Daemon) startProject(ctx context.Context, v ledger.View, p ledger.Proje
 		return time.Time{}, err
 	}
 	cfg, err := configs.FromCanonical(stored.Spec)
-	if err != nil {
-		return time.Time{}, err
+	if err != nil { // the other projects go on
+		d.health.Problem(configProblem(p, err))
+		return time.Time{}, nil
 	}
+	d.health.Clear(codeConfig, p.ID)
 	var earliest time.Time
 	for _, t := range []struct {
 		kind       string
@@ -132,7 +157,7 @@ func (d *Daemon) startTick(ctx context.Context, key tickKey, expression *string,
 // startWork starts the poll and the work loop when there is something for them.
 func (d *Daemon) startWork(ctx context.Context, v ledger.View) (time.Time, error) {
 	now := d.ledger.Now()
-	counts, err := v.CountExecutions("")
+	counts, err := v.CountLive("")
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -177,7 +202,7 @@ func (d *Daemon) every(key tickKey, interval time.Duration, now time.Time, run f
 func (d *Daemon) start(key tickKey, run func(context.Context) error) {
 	d.jobs.start(key, func(ctx context.Context) {
 		begun := time.Now()
-		err := run(ctx)
+		err := safely(ctx, run)
 		d.metrics.tick(key.kind, time.Since(begun))
 		switch {
 		case ctx.Err() != nil: // stopping: what was cut short is found again
@@ -190,10 +215,21 @@ func (d *Daemon) start(key tickKey, run func(context.Context) error) {
 	})
 }
 
+// safely turns a panic into an error: a defect that one tick meets ends neither the others nor the daemon,
+// which would only meet it again after its restart.
+func safely(ctx context.Context, run func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("defect: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return run(ctx)
+}
+
 func (d *Daemon) discover(ctx context.Context, project string) error {
 	answer, err := d.control.TickDiscovery(ctx, project)
 	for _, t := range answer.Ticks {
-		d.log.Info("discovery tick", "project", t.Project, "reason", t.Reason, "claimed", t.Claimed, "changed", t.Changed,
+		d.log.Log(ctx, loud(t.Claimed > 0 || t.Error != ""), "discovery tick", "project", t.Project, "reason", t.Reason, "claimed", t.Claimed, "changed", t.Changed,
 			"unchanged", t.Unchanged, "no_data", t.NoData, "failed", t.Failed, "requests", t.Requests)
 		if t.Error != "" {
 			err = errors.Join(err, fmt.Errorf("discovery tick of %s: %s", t.Project, t.Error))
@@ -202,9 +238,17 @@ func (d *Daemon) discover(ctx context.Context, project string) error {
 	return err
 }
 
+// loud gives the level of a tick in the log: one that found nothing to do is for who looks closely.
+func loud(work bool) slog.Level {
+	if work {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
 func (d *Daemon) admit(ctx context.Context, project string) error {
 	t := d.control.Admit(ctx, project, false)
-	d.log.Info("execution tick", "project", t.Project, "reason", t.Reason, "admitted", len(t.Executions), "skipped", len(t.Skipped))
+	d.log.Log(ctx, loud(len(t.Executions) > 0 || t.Error != ""), "execution tick", "project", t.Project, "reason", t.Reason, "admitted", len(t.Executions), "skipped", len(t.Skipped))
 	if len(t.Executions) > 0 {
 		d.nudge(kindWork)
 	}

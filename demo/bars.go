@@ -43,7 +43,7 @@ func (b *bars) show(round string, c counts) {
 	}
 	b.asked.SetTotal(int64(c.sources), false)
 	b.asked.SetCurrent(int64(c.sources - c.due - c.outcomes[""]))
-	b.ran.SetTotal(int64(c.total()), false)
+	b.ran.SetTotal(int64(c.total()+c.pending), false)
 	b.ran.SetCurrent(int64(c.executions[ledger.Completed] + c.executions[ledger.Failed]))
 }
 

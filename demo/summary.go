@@ -115,7 +115,7 @@ func (s Summary) Text() string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("%d sources registered, %d with data, %d without, %d refused", s.Sources, s.Discovered, s.NoData, s.Refused)
 	line("%d executions: %d completed, %d failed", s.Executions, s.Completed, s.Failed)
-	line("a day later new data came for %d sources, and %d executions were made for them; nothing else ran again", s.Rediscovered, s.Reruns)
+	line("a day later: new data for %d sources, %d executions made for them, no others", s.Rediscovered, s.Reruns)
 	line("%d events in the provenance log, %d products, %.1f s", s.Events, len(s.Products), float64(s.ElapsedMS)/1000)
 	line("")
 	if s.Why != "" {

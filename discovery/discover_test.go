@@ -226,7 +226,7 @@ func TestAFailedQueryFailsTheSourceAndNothingElse(t *testing.T) {
 	for _, query := range []struct{ name, part string }{
 		{"the primary query", "ivoa.obscore"}, {"another query", "hicat"}, {"an enrichment", "observation_evaluation_file"},
 	} {
-		for _, words := range []string{"busy", "overflow", "html", "the table is being rebuilt"} {
+		for _, words := range []string{"busy", "overflow", "html", "truncated", "late error", "the table is being rebuilt"} {
 			t.Run(query.name+" answers "+words, func(t *testing.T) {
 				w := newWorld(t, plainSurvey)
 				w.stock("HIPASSJ1313-15", sbidOne)

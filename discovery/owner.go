@@ -27,7 +27,8 @@ type tally struct {
 	others  int             // rows of longer registered identifiers
 	names   map[string]bool // those identifiers
 	strange int             // rows of nobody
-	nearly  int             // of them those that begin with the value
+	nearly  int             // of them those that begin with the value, in whatever case
+	cased   int             // of them those that would be the source's in another case
 }
 
 func (t tally) removed() int { return t.others + t.strange }
@@ -85,6 +86,8 @@ func (o ownership) dealByKey(i int, q configs.Query, s shape, t table, vars map[
 	case n.removed() == 0:
 	case !s.plain:
 		return own, n.removed(), o.undecided(q, fmt.Sprintf("%d of its %d rows belong to %s, and may have decided which rows are shown", n.removed(), len(t.Rows), n.whose()))
+	case n.cased > 0:
+		return own, n.removed(), o.undecided(q, fmt.Sprintf("the %q of %d of its %d rows is %q in another case", *q.Key, n.cased, len(t.Rows), value))
 	case len(own.Rows) == 0 && n.nearly > 0:
 		return own, n.removed(), o.undecided(q, fmt.Sprintf("no %q is %q, but %d begin with it", *q.Key, value, n.nearly))
 	}
@@ -146,12 +149,22 @@ func (o ownership) split(t table, at int, before, value string, longer map[strin
 			own.Rows = append(own.Rows, row)
 		default:
 			n.strange++
-			if begins {
+			like, whole := beginsFold(row[at], before+value)
+			if like {
 				n.nearly++
+			}
+			if like && !begins && (whole || !exact) {
+				n.cased++
 			}
 		}
 	}
 	return own, n
+}
+
+// beginsFold tells whether text begins with prefix, and whether it is it, whatever their case.
+func beginsFold(text, prefix string) (begins, whole bool) {
+	begins = len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
+	return begins, begins && len(text) == len(prefix)
 }
 
 // values gives what the longer identifiers put in place of a variable, where that is longer than

@@ -167,6 +167,10 @@ func TestDealingRows(t *testing.T) {
 		{name: "the key is the name", query: configs.Query{Template: plain, Key: key("target_name")}, answer: rows("A1_x", "A1b_y"), own: []string{"A1_x"}},
 		{name: "no key is the name though some begin with it", query: configs.Query{Template: plain, Key: key("target_name")}, answer: rows("A1b_y"), mixed: true},
 		{name: "the key is the column that is compared", query: configs.Query{Template: plain, Key: key("filename")}, longer: []string{"A1b"}, answer: rows("A1_x", "A1b_y", "AX1_z"), own: []string{"A1_x"}},
+		{name: "the key is the name in another case", query: configs.Query{Template: plain, Key: key("target_name")}, answer: rows("a1_x"), mixed: true},
+		{name: "the key of some rows is the name in another case", query: configs.Query{Template: plain, Key: key("target_name")}, answer: rows("A1_x", "a1_y"), mixed: true},
+		{name: "the key of some rows begins with the name in another case", query: configs.Query{Template: plain, Key: key("target_name")}, answer: rows("A1_x", "a1b_y"), own: []string{"A1_x"}},
+		{name: "the column that is compared is in another case", query: configs.Query{Template: plain, Key: key("filename")}, answer: rows("A1_x", "a1_y"), mixed: true},
 		{name: "only what a wildcard let in", query: configs.Query{Template: plain, Key: key("filename")}, answer: rows("AX1_z"), own: []string{}},
 		{name: "a key and a row limit", query: configs.Query{Template: strings.Replace(plain, "SELECT", "SELECT TOP 2", 1), Key: key("filename")}, answer: rows("A1_x", "AX1_z"), mixed: true},
 	} {

@@ -326,6 +326,13 @@ func (l *line) broken(req *http.Request, words string) *http.Response {
 		w := votable.NewWriter(&doc, []votable.Field{{Name: "filename", Datatype: "char", Arraysize: "*"}})
 		_ = w.WriteText([]string{"a"})
 		_ = w.Close(votable.StatusOverflow, "")
+	case "truncated", "late error":
+		w := votable.NewWriter(&doc, []votable.Field{{Name: "filename", Datatype: "char", Arraysize: "*"}})
+		_ = w.WriteText([]string{"a"})
+		_ = w.Close(votable.StatusFailed, "the disk broke")
+		if words == "truncated" {
+			doc.Truncate(strings.Index(doc.String(), "</TR>") + len("</TR>"))
+		}
 	case "html":
 		doc.WriteString("<html><body>moved</body></html>")
 	default:

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 )
 
@@ -73,7 +74,7 @@ func (s *serial) Drive(ctx context.Context) (State, error) {
 	if !ok {
 		return s.end.with(Shutdown, nil)
 	}
-	if err := run(ctx); err != nil {
+	if err := safely(ctx, run); err != nil {
 		s.report(err)
 	}
 	return Continue, nil
@@ -123,7 +124,7 @@ func (p *parallel) start(ctx context.Context, run func(context.Context) error) {
 	p.running++
 	go func() {
 		defer func() { p.done <- struct{}{} }()
-		if err := run(ctx); err != nil {
+		if err := safely(ctx, run); err != nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.report(err)
@@ -148,6 +149,16 @@ func (p *parallel) stop(state State, err error) (State, error) {
 		<-p.done
 	}
 	return p.end.with(state, err)
+}
+
+// safely turns a panic of a unit into its error: a defect that one unit meets does not end the others.
+func safely(ctx context.Context, run func(ctx context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a unit of work met a defect: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return run(ctx)
 }
 
 // next asks for work unless ctx has ended.

@@ -80,13 +80,14 @@ func TestAUnitsErrorIsReportedAndStopsNothing(t *testing.T) {
 			q := &queue{}
 			var ran atomic.Int64
 			q.add(func(context.Context) error { return errors.New("poisoned") })
+			q.add(func(context.Context) error { panic("a defect") })
 			q.add(func(context.Context) error { ran.Add(1); return nil })
 			var reported []string
 			if err := drive.Run(t.Context(), newDriver(q, func(err error) { reported = append(reported, err.Error()) })); err != nil {
 				t.Fatal(err)
 			}
-			if len(reported) != 1 || ran.Load() != 1 {
-				t.Errorf("reported %v and ran %d, want one of each", reported, ran.Load())
+			if len(reported) != 2 || ran.Load() != 1 {
+				t.Errorf("reported %v and ran %d, want two and one", reported, ran.Load())
 			}
 		})
 	}

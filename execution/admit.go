@@ -279,9 +279,6 @@ func (a *admission) ready(v ledger.View, need int) (chosen []ledger.ExecutionSou
 
 // pin says which SBIDs of a source an execution takes now, or why it cannot take it.
 func (a *admission) pin(v ledger.View, s ledger.Source) (ledger.ExecutionSource, string, error) {
-	if s.Signature != "" && s.Signature == s.LastExecutedSignature {
-		return ledger.ExecutionSource{}, "already executed with this data", nil
-	}
 	meta, err := v.Metadata(s.ID)
 	if err != nil {
 		return ledger.ExecutionSource{}, "", err

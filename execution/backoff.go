@@ -14,8 +14,11 @@ const (
 	firstRetry     = 5 * time.Minute // of a plumbing failure; then three times as long each time
 	firstRefusal   = time.Minute     // of a refused submission; then twice as long each time
 	maxRefusalWait = time.Hour
-	prepareWait    = time.Minute // after a preparation that could not be done now
-	fenceWait      = 5 * time.Minute
+	prepareWait    = time.Minute // after a unit that ended without having moved its execution
+	// maxPrepareTries is how often a preparation that could not be done now is tried, over about five hours.
+	maxPrepareTries = 10
+	maxErrorText    = 2000 // bytes of an error that are kept with a delay
+	fenceWait       = 5 * time.Minute
 )
 
 // retryAt gives when a plumbing failure is retried by itself; nil when it was often enough. Up to a

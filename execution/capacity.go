@@ -106,7 +106,7 @@ func tightest(limits []limit) limit {
 
 // submitted counts the executions that a place has or may have. project "" counts all.
 func submitted(v ledger.View, project string) (int, error) {
-	counts, err := v.CountExecutions(project)
+	counts, err := v.CountLive(project)
 	n := 0
 	for _, s := range []ledger.State{ledger.Submitting, ledger.Uncertain, ledger.Queued, ledger.Running, ledger.Cancelling} {
 		n += counts[s]

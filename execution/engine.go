@@ -39,6 +39,7 @@ const (
 	ProblemSubmissionRefused  = "submission_refused"  // subject: the target
 	ProblemAdmissionRefused   = "admission_refused"   // subject: the project
 	ProblemFenceFailed        = "fence_failed"        // subject: the execution
+	ProblemAnswerUnusable     = "answer_unusable"     // subject: the execution
 )
 
 // Options are what an Engine is given.

@@ -251,7 +251,7 @@ func pinnedSignature(signature string, sbids, all []string) string {
 	if slices.Equal(sbids, all) {
 		return signature
 	}
-	return digest([]byte("part of " + signature + ": " + strings.Join(sbids, ",")))
+	return ledger.PartPrefix + digest([]byte("part of "+signature+": "+strings.Join(sbids, ",")))
 }
 
 // asks says what would be asked of whom at submission.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"beampipe/backends"
 	"beampipe/fault"
@@ -17,6 +18,9 @@ import (
 const (
 	maxPolled       = 10_000 // executions asked about in one poll
 	maxAppliedAtOne = 50     // observations written in one transaction
+	// maxAsk bounds the wait for a place's answer to the questions of one poll; past it the place could
+	// not be asked, and the others are.
+	maxAsk = 2 * time.Minute
 )
 
 // stateUnreachable is the observation of a place that could not be asked.
@@ -118,7 +122,9 @@ func (e *Engine) pollTarget(ctx context.Context, target string, list []ledger.Ex
 	if err == nil {
 		e.metrics.pollBatch.WithLabelValues(kind).Add(float64(len(list)))
 		e.metrics.inFlight.WithLabelValues(kind).Add(float64(len(list)))
-		answers, err = ask(ctx, b, list)
+		asking, done := context.WithTimeout(ctx, maxAsk)
+		answers, err = ask(asking, b, list)
+		done()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -225,15 +231,39 @@ func (e *Engine) applyAll(ctx context.Context, b backends.Backend, kind string, 
 		}
 		n, err := e.prepareAnswer(ctx, x, o)
 		if err != nil {
-			return err
+			e.unusable(x, err, result)
+			continue
 		}
 		news = append(news, n)
 	}
 	if len(news) == 0 {
 		return nil
 	}
-	var done []applied
-	if err := e.ledger.Write(ctx, func(tx *ledger.Tx) error {
+	done, err := e.write(ctx, kind, news)
+	if err == nil {
+		for i, a := range done {
+			e.settled(ctx, b, news[i], a, seen, result)
+		}
+		return nil
+	}
+	// One by one, so that an execution whose answer cannot be written harms itself alone.
+	for _, n := range news {
+		done, err := e.write(ctx, kind, []answered{n})
+		switch {
+		case err == nil:
+			e.settled(ctx, b, n, done[0], seen, result)
+		case fault.KindOf(err) == fault.Unavailable:
+			return err // of the ledger: the next would fare no better
+		default:
+			e.unusable(n.execution, err, result)
+		}
+	}
+	return nil
+}
+
+// write writes answers in one transaction.
+func (e *Engine) write(ctx context.Context, kind string, news []answered) (done []applied, err error) {
+	err = e.ledger.Write(ctx, func(tx *ledger.Tx) error {
 		done = done[:0]
 		for _, n := range news {
 			a, err := e.apply(tx, n.execution, n.observation, kind, n.products, n.fenced)
@@ -243,13 +273,15 @@ func (e *Engine) applyAll(ctx context.Context, b backends.Backend, kind string, 
 			done = append(done, a)
 		}
 		return nil
-	}); err != nil {
-		return err
-	}
-	for i, a := range done {
-		e.settled(ctx, b, news[i], a, seen, result)
-	}
-	return nil
+	})
+	return done, err
+}
+
+// unusable reports an execution that stays as it is because what its place said cannot be written down.
+func (e *Engine) unusable(x ledger.Execution, err error, result *PollResult) {
+	result.Errors = append(result.Errors, err.Error())
+	e.problem(ProblemAnswerUnusable, x.ID, "What "+x.Target+" says about execution "+x.ID+" cannot be written down", err.Error(), "error",
+		"see: beampipe execution why "+x.ID+"; the others are not held up by it")
 }
 
 func seenKey(x ledger.Execution, o backends.Observation) string {
@@ -276,6 +308,7 @@ func (e *Engine) prepareAnswer(ctx context.Context, x ledger.Execution, o backen
 
 // settled does what follows once an answer is written.
 func (e *Engine) settled(ctx context.Context, b backends.Backend, n answered, a applied, seen map[string]string, result *PollResult) {
+	e.o.Health.Clear(ProblemAnswerUnusable, n.execution.ID)
 	if a.moved {
 		result.Moved++
 		e.metrics.moved(a.execution)

@@ -59,7 +59,9 @@ func (e *Engine) prepare(ctx context.Context, u *unit) error {
 			return failErr
 		}
 	case !errors.Is(err, fault.Conflict):
-		u.wait = prepareWait
+		if laterErr := e.later(ctx, u, err); laterErr != nil {
+			err = errors.Join(err, laterErr)
+		}
 	}
 	return fmt.Errorf("prepare execution %s: %w", u.execution.ID, err)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"beampipe/backends"
 	"beampipe/fault"
@@ -219,6 +220,65 @@ func TestARunOfSomeSBIDsDoesNotMarkTheSourceAsExecuted(t *testing.T) {
 	a := r.admit()
 	if len(a.Executions) != 1 || len(r.get(a.Executions[0]).Sources[0].SBIDs) != 2 {
 		t.Errorf("%+v", a)
+	}
+}
+
+func TestARunOfSomeSBIDsLeavesWhatTheWholeHasDoneAndWaitsFor(t *testing.T) {
+	ctx := context.Background()
+	part := CreateRequest{Project: "demo", Actor: "user:a", Sources: []SourceSelection{{Identifier: "S", SBIDs: []string{"2"}}}}
+	both := []ledger.Metadata{block("S", "1", "a"), block("S", "2", "b")}
+	run := func(r *rig, id string, o backends.Observation) {
+		r.work()
+		r.place.says(sub(id, r.get(id).Attempt), o)
+		r.poll()
+	}
+	t.Run("it was executed: data that comes back is not run again", func(t *testing.T) {
+		r := newRig(t)
+		r.standard(0)
+		r.discovered("S", "sig", both...)
+		run(r, r.admit().Executions[0], finished)
+		x, _, err := r.Create(ctx, part)
+		r.must(err)
+		run(r, x.ID, finished)
+		if s := r.source("S"); s.LastExecutedSignature != "sig" || s.LastExecution != x.ID {
+			t.Errorf("%+v", s)
+		}
+		r.discovered("S", "other", both...)
+		r.discovered("S", "sig", both...)
+		if s := r.source("S"); s.Pending {
+			t.Error("it waits for a run of what was run")
+		}
+	})
+	t.Run("it failed for want of plumbing: it is still retried by itself", func(t *testing.T) {
+		r := newRig(t)
+		r.standard(0)
+		r.discovered("S", "sig", both...)
+		whole := r.admit().Executions[0]
+		run(r, whole, backends.Observation{Phase: backends.PhaseFailed, Class: backends.ClassPlumbing})
+		x, _, err := r.Create(ctx, part)
+		r.must(err)
+		run(r, x.ID, finished)
+		r.clock.forward(time.Hour)
+		r.work()
+		if e := r.wantState(whole, ledger.Queued); e.Attempt != 2 {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestARerunThatIsCancelledToBeRunAgainIsRunAgain(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t)
+	id := r.one()
+	r.work()
+	r.place.says(sub(id, 1), finished)
+	r.poll()
+	x, _, err := r.Create(ctx, CreateRequest{Project: "demo", Actor: "user:a", RerunOf: id, Sources: []SourceSelection{{Identifier: "S000"}}})
+	r.must(err)
+	_, err = r.Cancel(ctx, x.ID, "with another profile", "user:a", true)
+	r.must(err)
+	if a := r.admit(); len(a.Executions) != 1 || r.source("S000").Pending {
+		t.Errorf("what was asked for waits for ever: %+v", a)
 	}
 }
 

@@ -3,6 +3,8 @@ package execution
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 const (
 	feedSize       = 64   // candidates read from the ledger at once
 	maxLooks       = 1000 // candidates that one Next tries to claim
+	maxLots        = 64   // lots of candidates that are read for one that has room
 	maxRetriesSeen = 1000 // failed executions due for a retry that are looked at
 )
 
@@ -80,45 +83,72 @@ func (e *Engine) candidate(v ledger.View) (id string, ok bool, err error) {
 	return id, true, nil
 }
 
-// fill reads a lot of candidates. Ready executions that have no room to be submitted are left out; what
-// is to be prepared does not wait behind them.
+// fill reads a lot of candidates. Ready executions that have no room to be submitted are left out:
+// neither what is to be prepared nor another project's wait behind them, however many they are.
 func (e *Engine) fill(v ledger.View) error {
-	waiting := 0
-	blocked := map[revision]bool{}
-	list, err := candidates(v, ledger.Pending, ledger.Preparing, ledger.Ready)
+	states := []ledger.State{ledger.Pending, ledger.Preparing, ledger.Ready}
+	used, err := submitted(v, "")
 	if err != nil {
 		return err
 	}
-	for _, x := range list {
-		if x.State == ledger.Ready {
-			key := revision{x.Project, x.ConfigRevision}
-			full, asked := blocked[key]
-			if !asked {
-				if _, full, err = e.submissionLimit(v, x); err != nil {
-					return err
-				}
-				blocked[key] = full
+	if used >= e.o.Limits.MaxInFlightRuns {
+		states = states[:2] // there is room for nobody's
+	}
+	blocked := map[revision]bool{}
+	after := ""
+	for range maxLots {
+		list, err := candidates(v, after, states)
+		if err != nil {
+			return err
+		}
+		for _, x := range list {
+			full, err := e.blocked(v, x, blocked)
+			if err != nil {
+				return err
 			}
-			if full {
-				waiting++
-				continue
+			if !full {
+				e.feed = append(e.feed, x.ID)
 			}
 		}
-		e.feed = append(e.feed, x.ID)
+		if len(e.feed) > 0 || len(list) < feedSize {
+			return nil
+		}
+		after = list[len(list)-1].ID
 	}
-	if waiting < feedSize {
-		return nil
-	}
-	list, err = candidates(v, ledger.Pending, ledger.Preparing)
-	for _, x := range list {
-		e.feed = append(e.feed, x.ID)
-	}
-	return err
+	return nil
 }
 
-func candidates(v ledger.View, states ...ledger.State) ([]ledger.Execution, error) {
+// blocked tells whether a ready execution has no room to be submitted; known is what was found for
+// others of the same config.
+func (e *Engine) blocked(v ledger.View, x ledger.Execution, known map[revision]bool) (bool, error) {
+	if x.State != ledger.Ready {
+		return false, nil
+	}
+	key := revision{x.Project, x.ConfigRevision}
+	full, asked := known[key]
+	if !asked {
+		var err error
+		if full, err = e.noRoom(v, x); err != nil {
+			return false, err
+		}
+		known[key] = full
+	}
+	return full, nil
+}
+
+// noRoom tells whether a limit keeps an execution from being submitted now. One whose config cannot be
+// read has room: its submission reads it first and fails it by name, and it keeps nobody else waiting.
+func (e *Engine) noRoom(v ledger.View, x ledger.Execution) (bool, error) {
+	_, full, err := e.submissionLimit(v, x)
+	if err != nil && definite(err) {
+		return false, nil
+	}
+	return full, err
+}
+
+func candidates(v ledger.View, after string, states []ledger.State) ([]ledger.Execution, error) {
 	held := false
-	return v.Executions(ledger.ExecutionFilter{States: states, Held: &held, Due: true, Unclaim: true, Oldest: true, Limit: feedSize})
+	return v.Executions(ledger.ExecutionFilter{States: states, Held: &held, Due: true, Unclaim: true, Oldest: true, After: after, Limit: feedSize})
 }
 
 // claim takes an execution if it has work now; nil when it has none, or another worker has it.
@@ -159,7 +189,7 @@ func (e *Engine) workOf(tx *ledger.Tx, x ledger.Execution) (func(context.Context
 	case ledger.Pending, ledger.Preparing:
 		return e.prepare, nil
 	case ledger.Ready:
-		_, full, err := e.submissionLimit(tx.View, x)
+		full, err := e.noRoom(tx.View, x)
 		if err != nil || full {
 			return nil, err
 		}
@@ -175,8 +205,11 @@ func (e *Engine) workOf(tx *ledger.Tx, x ledger.Execution) (func(context.Context
 // run does a unit under its claim and gives the claim back.
 func (e *Engine) run(ctx context.Context, u *unit) error {
 	work, stop := e.renew(ctx, u)
-	err := u.do(work, u)
+	err := u.safely(work)
 	stop()
+	if err != nil && ctx.Err() == nil && u.wait == 0 {
+		u.wait = prepareWait // where it was not moved: not to be taken again at once
+	}
 	if releaseErr := e.release(ctx, u); releaseErr != nil {
 		e.o.Log.Warn("give claim back", "execution", u.execution.ID, "error", releaseErr)
 	}
@@ -186,6 +219,17 @@ func (e *Engine) run(ctx context.Context, u *unit) error {
 		return nil
 	}
 	return err
+}
+
+// safely does the work. A defect of ours stays with its execution: it ends neither the daemon nor the
+// work on others.
+func (u *unit) safely(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("work on execution %s: defect: %v\n%s", u.execution.ID, p, debug.Stack())
+		}
+	}()
+	return u.do(ctx, u)
 }
 
 // renew keeps the claim until stop is called. When the claim is lost, the unit's context ends.
@@ -232,8 +276,10 @@ func (e *Engine) release(ctx context.Context, u *unit) error {
 			if err != nil {
 				return err
 			}
-			if err := tx.Postpone(x, tx.Now().Add(u.wait)); err != nil {
-				return err
+			if x.State == u.execution.State && x.Attempt == u.execution.Attempt {
+				if err := tx.Postpone(x, tx.Now().Add(u.wait)); err != nil {
+					return err
+				}
 			}
 		}
 		return tx.ReleaseClaim(u.claim)

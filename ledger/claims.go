@@ -83,13 +83,7 @@ func (tx *Tx) ReleaseClaim(c Claim) error {
 // ReleaseDead gives back every claim whose owner is known to be gone, so that a crash does not keep its
 // work until the claims expire. It returns how many there were.
 func (tx *Tx) ReleaseDead(gone func(owner string) bool) (int, error) {
-	var owners []string
-	err := tx.list("owners of claims", "SELECT DISTINCT owner FROM claims WHERE owner <> '' AND expires_at > ?", []any{Stamp(tx.now)}, func(rows *sql.Rows) error {
-		var owner string
-		err := rows.Scan(&owner)
-		owners = append(owners, owner)
-		return err
-	})
+	owners, err := tx.ClaimOwners()
 	if err != nil {
 		return 0, err
 	}
@@ -98,13 +92,26 @@ func (tx *Tx) ReleaseDead(gone func(owner string) bool) (int, error) {
 		if !gone(owner) {
 			continue
 		}
-		n, err := tx.exec("release claims of "+owner, "UPDATE claims SET owner = '', batch = '' WHERE owner = ?", owner)
+		n, err := tx.exec("release claims of "+owner, "UPDATE claims SET owner = '', batch = '' WHERE kind IN ('discovery', 'execution') AND owner <> '' AND owner = ?", owner)
 		if err != nil {
 			return released, err
 		}
 		released += int(n)
 	}
 	return released, nil
+}
+
+// ClaimOwners lists who holds unexpired claims.
+func (v View) ClaimOwners() ([]string, error) {
+	var owners []string
+	err := v.list("owners of claims", "SELECT DISTINCT owner FROM claims WHERE kind IN ('discovery', 'execution') AND owner <> '' AND expires_at > ?",
+		[]any{Stamp(v.now)}, func(rows *sql.Rows) error {
+			var owner string
+			err := rows.Scan(&owner)
+			owners = append(owners, owner)
+			return err
+		})
+	return owners, err
 }
 
 // NewBatch names a batch of claims of one project.

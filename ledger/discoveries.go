@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"beampipe/fault"
 	"beampipe/provenance"
 )
 
@@ -136,11 +135,14 @@ func (tx *Tx) storeChanged(d Discovery, report string) error {
 
 // supersede settles what changed data means for the execution that works on the source. One that was
 // made from this very data goes on and is what the source waits for. One made from other data is
-// cancelled when it is not submitted yet.
+// cancelled when it is not submitted yet. One that failed is not retried by itself over the new data.
 func (tx *Tx) supersede(d Discovery) error {
 	id, err := tx.ActiveExecution(d.Source.ID)
-	if err != nil || id == "" {
+	if err != nil {
 		return err
+	}
+	if id == "" {
+		return tx.endRetries(d.Source.ID)
 	}
 	e, err := tx.Execution(id)
 	if err != nil {
@@ -348,59 +350,4 @@ func (tx *Tx) recordChanges(d Discovery) error {
 	_, err = tx.exec("record changes of "+d.Source.Identifier, `INSERT INTO discovery_changes (source_id, at, outcome, before, after, changes)
 		VALUES (?, ?, ?, ?, ?, ?)`, d.Source.ID, Stamp(tx.now), d.Outcome, d.Source.Signature, d.Signature, changes)
 	return err
-}
-
-// Metadata reads what is known of a source, by SBID, missing ones included.
-func (v View) Metadata(sourceID int64) ([]Metadata, error) {
-	var list []Metadata
-	err := v.list("metadata", "SELECT sbid, records, flags, first_seen_at, changed_at, missing_since FROM archive_metadata WHERE source_id = ? ORDER BY sbid",
-		[]any{sourceID}, func(rows *sql.Rows) error {
-			var m Metadata
-			var records, flags string
-			var first, changed, missing timeText
-			if err := rows.Scan(&m.SBID, &records, &flags, &first, &changed, &missing); err != nil {
-				return err
-			}
-			m.FirstSeenAt, m.ChangedAt, m.MissingSince = first.value(), changed.value(), missing.t
-			if err := scanJSON("records", records, &m.Records); err != nil {
-				return err
-			}
-			if err := scanJSON("flags", flags, &m.Flags); err != nil {
-				return err
-			}
-			list = append(list, m)
-			return nil
-		})
-	return list, err
-}
-
-// Answer reads the stored rows of a source as JSON, with their digest; nil when there are none.
-func (v View) Answer(sourceID int64) (answer []byte, digest string, err error) {
-	var packed []byte
-	err = v.list("stored answer", "SELECT sha256, answer FROM archive_answers WHERE source_id = ?", []any{sourceID},
-		func(rows *sql.Rows) error { return rows.Scan(&digest, &packed) })
-	if err != nil || packed == nil {
-		return nil, "", err
-	}
-	answer, err = decompress(packed)
-	return answer, digest, fault.Wrap(fault.Invalid, err, "read stored answer: it is damaged", "restore the ledger from a backup")
-}
-
-// Changes lists the recorded changes of a source, the newest first.
-func (v View) Changes(sourceID int64, limit int) ([]ChangeSet, error) {
-	var list []ChangeSet
-	err := v.list("changes", "SELECT at, outcome, before, after, changes FROM discovery_changes WHERE source_id = ? ORDER BY id DESC LIMIT ?",
-		[]any{sourceID, limit}, func(rows *sql.Rows) error {
-			var c ChangeSet
-			var at timeText
-			var changes string
-			if err := rows.Scan(&at, &c.Outcome, &c.Before, &c.After, &changes); err != nil {
-				return err
-			}
-			c.At = at.value()
-			err := scanJSON("changes", changes, &c.Changes)
-			list = append(list, c)
-			return err
-		})
-	return list, err
 }

@@ -45,6 +45,12 @@ func (s ExecutionSource) Current() string {
 	return s.Signature
 }
 
+// PartPrefix begins the signature that is pinned for some of a source's SBIDs only.
+const PartPrefix = "part:"
+
+// Part tells whether only some of the source's SBIDs are run: its end says nothing about the whole.
+func (s ExecutionSource) Part() bool { return strings.HasPrefix(s.Signature, PartPrefix) }
+
 // Execution is one run of a graph over one or more sources: a row of batch_execution_record.
 type Execution struct {
 	ID              string            `json:"uuid"`
@@ -175,6 +181,7 @@ type ExecutionFilter struct {
 	Due     bool   // only those whose not_before has come
 	Unclaim bool   // only those that no worker holds
 	Before  string // ids before this one: the cursor of a page, newest first
+	After   string // ids after this one: the cursor of a page, oldest first
 	Oldest  bool   // oldest first
 	Limit   int    // 0 = all
 }
@@ -247,32 +254,10 @@ func (f ExecutionFilter) where(now time.Time) (string, []any) {
 	if f.Before != "" {
 		add("uuid < ?", f.Before)
 	}
+	if f.After != "" {
+		add("uuid > ?", f.After)
+	}
 	return strings.Join(where, " AND "), args
-}
-
-// CountExecutions counts per state; project "" counts all.
-func (v View) CountExecutions(project string) (map[State]int, error) {
-	counts := map[State]int{}
-	err := v.list("count executions", "SELECT status, count(*) FROM batch_execution_record WHERE (? = '' OR project = ?) GROUP BY status",
-		[]any{project, project}, func(rows *sql.Rows) error {
-			var s State
-			var n int
-			err := rows.Scan(&s, &n)
-			counts[s] = n
-			return err
-		})
-	return counts, err
-}
-
-// inFlight are the states that count against limits: non-terminal, and not verifying.
-const inFlight = "status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain', 'queued', 'running', 'cancelling') AND held_at IS NULL"
-
-// CountInFlight counts executions that count against limits: not terminal, not held, not verifying.
-// Empty arguments do not narrow.
-func (v View) CountInFlight(project, profile string) (n int, err error) {
-	err = v.get("executions in flight", "SELECT count(*) FROM batch_execution_record WHERE "+inFlight+
-		" AND (? = '' OR project = ?) AND (? = '' OR profile = ?)", []any{project, project, profile, profile}, &n)
-	return n, err
 }
 
 // unblocked leaves out executions with a source that another execution works on now, that has newer data
@@ -381,9 +366,10 @@ func (tx *Tx) attachSource(execution, project string, s ExecutionSource) error {
 		VALUES (?, ?, ?, ?, ?, ?, 1)`, execution, s.SourceID, project, s.Identifier, sbids, s.Signature); err != nil {
 		return err
 	}
-	// An older execution of this source that failed is no longer retried by itself.
-	if _, err := tx.exec("end retries of "+s.Identifier, `UPDATE batch_execution_record SET next_retry_at = NULL
-		WHERE next_retry_at IS NOT NULL AND status = 'failed' AND uuid IN (SELECT execution FROM execution_sources WHERE source_id = ?)`, s.SourceID); err != nil {
+	if s.Part() {
+		return nil // what the whole waits for, it still waits for
+	}
+	if err := tx.endRetries(s.SourceID); err != nil {
 		return err
 	}
 	_, err = tx.exec("clear pending of "+s.Identifier, `UPDATE sources SET workflow_run_pending = 0, workflow_run_pending_at = NULL

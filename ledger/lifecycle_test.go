@@ -205,6 +205,13 @@ func TestAnAbsentSubmissionIsMadeAgainUnderANewName(t *testing.T) {
 func TestAnOlderExecutionIsNotRetriedByItselfOverNewerDataOrForADisabledSource(t *testing.T) {
 	for name, meanwhile := range map[string]func(f *fixture){
 		"newer data waits": func(f *fixture) { f.discover("A", OutcomeChanged, "s2") },
+		"the data is back to what was executed": func(f *fixture) {
+			f.write(func(tx *Tx) error {
+				_, err := tx.exec("", "UPDATE sources SET last_executed_signature = 's0'")
+				return err
+			})
+			f.discover("A", OutcomeChanged, "s0")
+		},
 		"disabled": func(f *fixture) {
 			f.write(func(tx *Tx) error {
 				_, err := tx.SetEnabled(f.source("A").Project, "A", false, "", "user:test")
@@ -237,5 +244,50 @@ func TestDataSignedUnderANewRuleWhileItRunsCountsAsExecuted(t *testing.T) {
 	f.walk(e, EventFinished, EventVerified)
 	if s := f.source("A"); s.LastExecutedSignature != "s1 under r2" || s.Pending {
 		t.Errorf("last executed %q, pending %v", s.LastExecutedSignature, s.Pending)
+	}
+}
+
+func TestNewDataOfOneSourceDoesNotCostTheOthersTheirRetry(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		class Class
+		retry bool // by itself
+
+		admitted bool // the new data
+		want     string
+	}{
+		{name: "the new data cannot run yet", class: ClassPlumbing, retry: true, want: "AB"},
+		{name: "the new data runs", class: ClassPlumbing, retry: true, admitted: true, want: "B"},
+		{name: "the execution waits for a person", class: ClassScience, admitted: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			for _, name := range []string{"A", "B", "C"} {
+				f.discover(name, OutcomeChanged, "s1")
+			}
+			at := f.Now().Add(time.Minute)
+			step := Step{Class: tt.class}
+			if tt.retry {
+				step.NextRetry = &at
+			}
+			f.step(f.admit("A", "B", "C"), EventFail, step)
+			f.write(func(tx *Tx) error { return tx.Baseline(f.source("C"), "done elsewhere", person) })
+			f.discover("A", OutcomeChanged, "s2")
+			if tt.admitted {
+				f.admit("A")
+			}
+			pending, err := f.view().PendingSources(project, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, s := range pending {
+				got += s.Identifier
+			}
+			f.clock.forward(time.Hour)
+			if due, err := f.view().RetriesDue(10); got != tt.want || len(due) != 0 || err != nil {
+				t.Errorf("%q waits, want %q; %d retries due, %v", got, tt.want, len(due), err)
+			}
+		})
 	}
 }

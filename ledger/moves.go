@@ -80,8 +80,9 @@ func applyStep(e *Execution, event Event, step Step) {
 		e.Refusals++
 		e.Error = step.Why
 	case EventPrepared:
+		e.Error, e.Refusals = "", 0 // of preparations that could not be done
 		if e.HoldAtReady {
-			e.Held = &Mark{At: now, By: step.Actor, Reason: "asked for: hold when ready"}
+			e.Held = &Mark{At: now, By: e.CreatedBy, Reason: "asked for: hold when ready"}
 			e.HoldAtReady = false
 		}
 	case EventAccepted, EventFound, EventVerified:
@@ -188,6 +189,8 @@ func (tx *Tx) moveSources(e *Execution, event Event, step Step) error {
 		e.Sources[i].Active = false
 		var err error
 		switch {
+		case e.State == Completed && s.Part():
+			_, err = tx.exec("finish part of "+s.Identifier, "UPDATE sources SET last_execution = ? WHERE id = ?", e.ID, s.SourceID)
 		case e.State == Completed:
 			_, err = tx.exec("finish source "+s.Identifier, `UPDATE sources SET last_executed_signature = ?, last_execution = ?,
 				workflow_run_pending_at = CASE WHEN signature = ? THEN NULL ELSE workflow_run_pending_at END,
@@ -264,6 +267,13 @@ func (tx *Tx) WantCancel(e Execution, reason, actor string) (Execution, error) {
 // Postpone leaves an execution alone until t, without an event: it is a wait, not a fact.
 func (tx *Tx) Postpone(e Execution, t time.Time) error {
 	return tx.execOne("postpone execution "+e.ID, "UPDATE batch_execution_record SET not_before = ? WHERE uuid = ? AND version = ?", Stamp(t), e.ID, e.Version)
+}
+
+// Delay leaves an execution alone until t because its work could not be done now, and counts that with
+// its refusals. Why is kept as its error; there is no event, because nothing has happened to it.
+func (tx *Tx) Delay(e Execution, t time.Time, why string) error {
+	return tx.execOne("delay execution "+e.ID, "UPDATE batch_execution_record SET not_before = ?, refusals = refusals + 1, last_error = ?, updated_at = ? WHERE uuid = ? AND version = ?",
+		Stamp(t), why, Stamp(tx.now), e.ID, e.Version)
 }
 
 func (tx *Tx) mark(e Execution, kind, actor, reason, set string, args ...any) (Execution, error) {

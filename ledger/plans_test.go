@@ -59,7 +59,14 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 			_, err := v.Executions(ExecutionFilter{Project: project, Source: "A"})
 			return err
 		},
-		"in flight":          func(v View) error { _, err := v.CountInFlight(project, profile); return err },
+		"in flight":        func(v View) error { _, err := v.CountInFlight(project, profile); return err },
+		"owners of claims": func(v View) error { _, err := v.ClaimOwners(); return err },
+		"live executions":  func(v View) error { _, err := v.CountLive(""); return err },
+		"a project's live": func(v View) error { _, err := v.CountLive(project); return err },
+		"orphans of submission": func(v View) error {
+			_, err := v.Executions(ExecutionFilter{States: []State{Submitting}, Unclaim: true, Oldest: true, Limit: 10})
+			return err
+		},
 		"retries due":        func(v View) error { _, err := v.RetriesDue(10); return err },
 		"next retry":         func(v View) error { _, err := v.NextRetryAt(); return err },
 		"one execution":      func(v View) error { _, err := v.Execution(e.ID); return err },
@@ -101,7 +108,9 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 var indexes = map[string]string{
 	"due sources": "sources_due", "claiming due sources": "sources_due", "pending sources": "sources_pending", "count of pending": "sources_pending",
 	"executions by state": "executions_status", "in flight": "executions_status", "executions to poll": "executions_target",
-	"retries due": "executions_retry", "next retry": "executions_retry", "live batches": "claims_live",
+	"retries due": "executions_retry", "next retry": "executions_retry", "live batches": "claims_live", "owners of claims": "claims_live",
+	"live executions": "executions_status", "a project's live": "executions_status",
+	"orphans of submission": "executions_status", "work for a worker": "executions_status",
 	"events of one": "provenance_execution", "events of a source": "provenance_source",
 }
 

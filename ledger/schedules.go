@@ -51,6 +51,24 @@ func (tx *Tx) SetWatermark(project, kind string, t time.Time) error {
 	return err
 }
 
+// ForgetFuture brings what was planned by a clock that has been set back since to the time now:
+// watermarks, sources that were asked at a time that has not come yet, and waits of executions that were
+// set at such a time. What has happened stays as it was recorded.
+func (tx *Tx) ForgetFuture() error {
+	now := Stamp(tx.now)
+	for what, query := range map[string]string{
+		"watermarks": "UPDATE schedules SET watermark = ?1 WHERE watermark > ?1",
+		"sources":    "UPDATE sources SET next_due_at = ?1 WHERE last_attempted_at > ?1 AND next_due_at > ?1",
+		"waits":      "UPDATE batch_execution_record SET not_before = ?1 WHERE " + live + " AND not_before > ?1 AND updated_at > ?1",
+		"retries":    "UPDATE batch_execution_record SET next_retry_at = ?1 WHERE next_retry_at > ?1 AND updated_at > ?1",
+	} {
+		if _, err := tx.exec("forget the future of "+what, query, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RecordTick keeps what a tick did in one row that is updated in place. Its reason becomes an event
 // when it changes; counters are those of the last tick.
 func (tx *Tx) RecordTick(project, kind, reason string, counters map[string]int) error {

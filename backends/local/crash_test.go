@@ -24,8 +24,15 @@ func running(t *testing.T, r backendtest.Rig, s backends.Submission) startRecord
 	for r.Await(t, s.ID, backends.PhaseRunning).Drops[backends.DropRunning] == 0 {
 	}
 	var start startRecord
-	if found, err := readRecord(r.Backend.(*Backend).folder(s.ID).startFile(), &start); err != nil || !found {
+	b := r.Backend.(*Backend)
+	if found, err := readRecord(b.folder(s.ID).startFile(), &start); err != nil || !found {
 		t.Fatal(found, err)
+	}
+	// The drop is said to run just before its process is there.
+	look := time.NewTicker(clearLook)
+	defer look.Stop()
+	for len(left(t, b, s.ID, start.identity)) < 2 { // the shim and its application
+		<-look.C
 	}
 	return start
 }
@@ -132,6 +139,7 @@ func TestEveryPlaceWhereASubmissionCanStopIsTold(t *testing.T) {
 	}{
 		{"nothing", nil, backends.PhaseLost, ""},
 		{"claimed by a submitter that lives", map[string]any{"claim": ownerRecord{ownerSubmit, me, now}}, backends.PhaseQueued, ""},
+		{"claimed by a submitter that lives and never came to it", map[string]any{"claim": ownerRecord{ownerSubmit, me, now.Add(-submitGrace - time.Minute)}}, backends.PhaseLost, ""},
 		{"claimed by a submitter that died", map[string]any{"claim": ownerRecord{ownerSubmit, gone, now}}, backends.PhaseLost, ""},
 		{"claimed before a reboot", map[string]any{"claim": ownerRecord{ownerSubmit, rebooted, now}}, backends.PhaseLost, ""},
 		{"claimed by a fence", map[string]any{"claim": ownerRecord{ownerFence, me, now}}, backends.PhaseLost, ""},

@@ -68,7 +68,7 @@ func (b *Backend) observe(id string) backends.Observation {
 	case err != nil:
 		return unknown(err)
 	case !started:
-		return observeClaimed(f)
+		return b.observeClaimed(f)
 	case start.Owner == ownerFence:
 		return backends.Observation{Phase: backends.PhaseLost, Reason: "it was fenced before it began"}
 	}
@@ -109,7 +109,7 @@ func observeExit(f folder) (backends.Observation, bool) {
 }
 
 // observeClaimed looks at an attempt that nobody has begun to work on.
-func observeClaimed(f folder) backends.Observation {
+func (b *Backend) observeClaimed(f folder) backends.Observation {
 	var owner ownerRecord
 	claimed, err := readRecord(f.claim(), &owner)
 	switch {
@@ -132,8 +132,10 @@ func observeClaimed(f folder) backends.Observation {
 	switch {
 	case err != nil:
 		return unknown(err)
-	case alive:
+	case alive && b.o.Now().Sub(owner.At) <= submitGrace:
 		return backends.Observation{Phase: backends.PhaseQueued, Reason: "it is being submitted"}
+	case alive:
+		return backends.Observation{Phase: backends.PhaseLost, Reason: fmt.Sprintf("whoever submitted it has not noted its process within %s", submitGrace)}
 	default:
 		// Should its shim be on its way all the same, the fence that comes before any next attempt stops it.
 		return backends.Observation{Phase: backends.PhaseLost, Reason: "whoever submitted it ended before its process was noted"}

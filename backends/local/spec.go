@@ -19,6 +19,7 @@ const (
 	maxTries         = 100     // n_tries of an application
 	minLogBytes      = 1 << 10 // of one application
 	killGrace        = 5 * time.Second
+	submitGrace      = 10 * time.Minute // between taking an attempt's folder and noting its process
 )
 
 // runSpec is run.json: all that the shim needs to know beside the graph and the manifest.

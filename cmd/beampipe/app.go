@@ -32,6 +32,7 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	terminal       bool // stdout is a terminal
+	width          int  // columns of that terminal; 0 = unknown, nothing is cut
 	progress       bool // stderr is a terminal: progress bars may be drawn there
 
 	// open gives the Control for a command and how to close it.

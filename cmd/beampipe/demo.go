@@ -35,7 +35,12 @@ where the products are and what to look at next. The ledger is beampipe.db in --
 				o.Progress = a.stderr
 			}
 			var printed error
-			o.Done = func(s demo.Summary) { printed = a.print(s, func(p *page) { p.line("%s", s.Text()) }) }
+			o.Done = func(s demo.Summary) {
+				printed = a.print(s, func(p *page) { p.line("%s", s.Text()) })
+				if o.Serve {
+					a.note("it goes on as a daemon until a signal ends it")
+				}
+			}
 			_, err = demo.Run(ctx, o)
 			return errors.Join(err, printed)
 		}),
@@ -44,5 +49,6 @@ where the products are and what to look at next. The ledger is beampipe.db in --
 	f.StringVar(&o.Dir, "dir", "", "keep everything in folder `DIR` (else a new temporary one)")
 	f.BoolVar(&o.Serve, "serve", false, "go on as a daemon until a signal ends it")
 	f.StringVar(&o.Listen, "listen", "", "serve metrics at `HOST:PORT`; off = not at all (else only with --serve)")
+	cmd.AddCommand(newDemoArchiveCmd(a))
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"beampipe/control"
+	"beampipe/fault"
 	"beampipe/ledger"
 )
 
@@ -46,7 +47,10 @@ asked of whom; with --dry-run nothing more happens. --sbid narrows a single sour
 		if err != nil {
 			return err
 		}
-		return a.print(answer, func(p *page) { p.created(answer) })
+		if err := a.print(answer, func(p *page) { p.created(answer, q) }); err != nil {
+			return err
+		}
+		return refusedPlan(answer)
 	})
 	f := cmd.Flags()
 	projectFlag(cmd, &q.Project)
@@ -57,6 +61,22 @@ asked of whom; with --dry-run nothing more happens. --sbid narrows a single sour
 	reasonFlag(cmd, &q.Reason)
 	require(cmd, "source")
 	return cmd
+}
+
+// refusedPlan is not nil when a dry run showed that the run itself would be refused.
+func refusedPlan(answer control.Created) error {
+	var plan plan
+	if answer.Execution != nil || !decode(answer.Plan, &plan) {
+		return nil
+	}
+	problems := len(plan.Problems)
+	for _, s := range plan.Sources {
+		problems += len(s.Problems)
+	}
+	if problems == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, fmt.Sprintf("execution create: it would be refused, for %s", count(problems, "reason")), "the reasons are in the plan")
 }
 
 func newExecutionListCmd(a *app) *cobra.Command {

@@ -29,7 +29,7 @@ func (p *page) state(e ledger.Execution) ink {
 	return ink(clean(text, false))
 }
 
-func (p *page) created(a control.Created) {
+func (p *page) created(a control.Created, q control.CreateRequest) {
 	var plan plan
 	if decode(a.Plan, &plan) {
 		p.plan(plan)
@@ -38,7 +38,11 @@ func (p *page) created(a control.Created) {
 		p.line("nothing was created: this was a dry run")
 		return
 	}
-	p.line("created execution %s, %s", p.bold(a.Execution.ID), p.state(*a.Execution))
+	hold := ""
+	if q.Hold && a.Execution.Held == nil {
+		hold = ", to be held once it is ready"
+	}
+	p.line("created execution %s, %s%s", p.bold(a.Execution.ID), p.state(*a.Execution), hold)
 	p.next([]string{"beampipe tick execution", "beampipe execution why " + a.Execution.ID})
 }
 
@@ -50,7 +54,9 @@ func (p *page) plan(plan plan) {
 	p.table("", nil, rows)
 	p.field("datasets", "%d", plan.TotalDatasets)
 	p.field("graph", "%s (config revision %d)", short(plan.GraphSHA256), plan.ConfigRevision)
-	p.field("profile", "%s revision %d, runs at %s", plan.Profile, plan.ProfileRevision, plan.Target)
+	if plan.Target != "" {
+		p.field("profile", "%s revision %d, runs at %s", plan.Profile, plan.ProfileRevision, plan.Target)
+	}
 	p.fields("would ask", plan.Asks)
 	for _, problem := range plan.Problems {
 		p.line("  %s", p.red(problem))
@@ -65,10 +71,10 @@ func (p *page) executionList(l control.ExecutionList) {
 	var rows [][]any
 	for _, e := range l.Executions {
 		rows = append(rows, []any{
-			e.ID, e.Project, p.state(e), e.Attempt, age(l.At, e.UpdatedAt), e.Profile, sourceNames(e), cut(e.Error, 60),
+			e.ID, p.state(e), age(l.At, e.UpdatedAt), sourceNames(e), e.Attempt, e.Profile, e.Project, cut(e.Error, 60),
 		})
 	}
-	p.table("", []string{"EXECUTION", "PROJECT", "STATE", "ATTEMPT", "SINCE", "PROFILE", "SOURCES", "ERROR"}, rows)
+	p.table("", []string{"EXECUTION", "STATE", "SINCE", "SOURCES", "ATTEMPT", "PROFILE", "PROJECT", "ERROR"}, rows)
 	p.line("")
 	p.line("%s", counts(l.Counts, ""))
 }

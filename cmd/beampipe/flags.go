@@ -26,7 +26,7 @@ func projectFlag(cmd *cobra.Command, project *string) {
 }
 
 func reasonFlag(cmd *cobra.Command, reason *string) {
-	cmd.Flags().StringVar(reason, "reason", "", "why, recorded with the change")
+	cmd.Flags().StringVar(reason, "reason", "", "why, recorded with the change: `TEXT`")
 }
 
 // require makes flags obligatory. A flag that does not exist is a mistake in this program.

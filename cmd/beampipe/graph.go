@@ -138,6 +138,7 @@ func newGraphDiffCmd(a *app) *cobra.Command {
 		}
 		return a.with(need, func(ctx context.Context, c control.Control, args []string) (err error) {
 			if q.Execution == "" {
+				q.BeforeName, q.AfterName = args[0], args[1]
 				if q.Before, err = a.readInput(ctx, args[0], "graph", maxGraphBytes); err != nil {
 					return err
 				}

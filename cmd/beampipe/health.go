@@ -40,6 +40,9 @@ func (p *page) health(h control.Health) {
 		p.line("%s", p.green("no problems"))
 	default:
 		p.line("%s", p.bold(count(len(h.Problems), "problem")))
+		if !h.Running {
+			p.line("  no daemon runs: what one reported is as the last one left it")
+		}
 	}
 	for _, problem := range h.Problems {
 		severity := p.yellow(problem.Severity)

@@ -50,10 +50,10 @@ func initLedger(ctx context.Context, a *app) (initialised, error) {
 	if err != nil {
 		return initialised{}, fault.Wrap(fault.Invalid, err, "make ledger "+path, "")
 	}
-	_, err = os.Stat(absolute)
+	info, err := os.Stat(absolute)
 	l, openErr := ledger.Create(ctx, absolute, ledger.Options{})
 	if openErr != nil {
 		return initialised{}, openErr
 	}
-	return initialised{Ledger: absolute, Created: errors.Is(err, fs.ErrNotExist)}, l.Close()
+	return initialised{Ledger: absolute, Created: errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0}, l.Close()
 }

@@ -22,9 +22,14 @@ func beampipe() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		width = 0 // no terminal
+	}
 	return run(ctx, &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
 		terminal: term.IsTerminal(int(os.Stdout.Fd())),
+		width:    width,
 		progress: term.IsTerminal(int(os.Stderr.Fd())),
 		open:     openLocal(os.Getenv),
 	}, os.Args[1:])

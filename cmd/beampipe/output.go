@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"beampipe/fault"
 )
@@ -88,10 +89,11 @@ func writeFile(path string, content []byte) (err error) {
 type page struct {
 	b      strings.Builder
 	colour bool
+	width  int // longest row of a list; 0 = no bound
 }
 
 func (a *app) newPage() *page {
-	return &page{colour: a.terminal && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"}
+	return &page{width: a.width, colour: a.terminal && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"}
 }
 
 // ink is cleaned text, perhaps in colour.
@@ -118,9 +120,11 @@ func (p *page) line(format string, args ...any) {
 			args[i] = clean(text, true)
 		}
 	}
-	text := fmt.Sprintf(format, args...)
-	p.b.WriteString(strings.TrimRight(text, " \n"))
-	p.b.WriteByte('\n')
+	text := strings.TrimRight(fmt.Sprintf(format, args...), " \n")
+	for line := range strings.SplitSeq(text, "\n") {
+		p.b.WriteString(strings.TrimRight(line, " "))
+		p.b.WriteByte('\n')
+	}
 }
 
 // fieldWidth is where values begin on a screen about one thing.
@@ -151,7 +155,8 @@ func (p *page) fields(name string, values []string) {
 	}
 }
 
-// table writes aligned columns without lines. indent goes before each row; header may be nil.
+// table writes aligned columns without lines. indent goes before each row; header may be nil. A list, which
+// has a header, is cut at the terminal's width; anything else is too dear to cut.
 func (p *page) table(indent string, header []string, rows [][]any) {
 	t := table.NewWriter()
 	style := table.StyleDefault
@@ -181,7 +186,11 @@ func (p *page) table(indent string, header []string, rows [][]any) {
 		t.AppendRow(row)
 	}
 	for _, line := range strings.Split(t.Render(), "\n") {
-		p.b.WriteString(strings.TrimRight(indent+line, " "))
+		line = strings.TrimRight(indent+line, " ")
+		if header != nil && p.width > 0 {
+			line = text.Snip(line, p.width, "…")
+		}
+		p.b.WriteString(line)
 		p.b.WriteByte('\n')
 	}
 }

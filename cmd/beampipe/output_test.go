@@ -333,3 +333,26 @@ func FuzzPayloadIsOneShortLine(f *testing.F) {
 		}
 	})
 }
+
+func TestAListIsCutAtTheTerminalsWidthAndAScreenIsNot(t *testing.T) {
+	row := [][]any{{strings.Repeat("x", 50), "end"}}
+	for _, tt := range []struct {
+		name   string
+		width  int
+		header []string
+		want   bool // the row is whole
+	}{
+		{name: "a list in a pipe", header: []string{"A", "B"}, want: true},
+		{name: "a list on a narrow terminal", header: []string{"A", "B"}, width: 40},
+		{name: "a list on a wide terminal", header: []string{"A", "B"}, width: 80, want: true},
+		{name: "a screen about one thing", width: 40, want: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &page{colour: true, width: tt.width}
+			p.table("", tt.header, row)
+			if got := strings.Contains(p.b.String(), "end"); got != tt.want {
+				t.Errorf("whole: %v, want %v:\n%s", got, tt.want, p.b.String())
+			}
+		})
+	}
+}

@@ -159,7 +159,7 @@ func (p *page) profileList(l control.ProfileList) {
 	for _, s := range l.Profiles {
 		rows = append(rows, []any{s.Name, s.Revision, s.Kind, s.Target, used(s), defaultFor(s.IsDefault, s.Project), p.yellow(cut(s.Unsupported, 60))})
 	}
-	p.table("", []string{"PROFILE", "REVISION", "KIND", "RUNS AT", "IN FLIGHT", "DEFAULT", ""}, rows)
+	p.table("", []string{"PROFILE", "REVISION", "KIND", "RUNS AT", "IN FLIGHT", "DEFAULT", "WARNING"}, rows)
 }
 
 func used(s control.ProfileStatus) string {

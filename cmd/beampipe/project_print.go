@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"beampipe/configs"
 	"beampipe/control"
@@ -76,7 +77,7 @@ func (p *page) explanation(e control.Explanation) {
 		p.line("")
 		p.line("  %s   %s, asks %s at %s", p.bold(q.Name), q.Role, q.Archive, q.URL)
 		for _, line := range strings.Split(strings.TrimSpace(q.ADQL), "\n") {
-			p.line("      %s", strings.TrimSpace(line))
+			p.line("      %s", line)
 		}
 		if q.Rows != "" {
 			p.line("      of its rows count %s", q.Rows)
@@ -160,7 +161,7 @@ func (p *page) projectList(l control.ProjectList) {
 	var rows [][]any
 	for _, s := range l.Projects {
 		rows = append(rows, []any{
-			s.ID, s.Revision, p.admitting(s.Admitting), s.Sources, s.Pending, ageOr(l.At, s.OldestPending, "–"),
+			s.ID, s.Revision, p.admitting(s.Project), s.Sources, s.Pending, ageOr(l.At, s.OldestPending, "–"),
 			inFlight(s.Executions), s.Executions[ledger.Completed], p.ifAny(s.Executions[ledger.Failed]),
 		})
 	}
@@ -178,9 +179,12 @@ func inFlight(states map[ledger.State]int) int {
 	return n
 }
 
-func (p *page) admitting(on bool) ink {
-	if on {
+func (p *page) admitting(s ledger.Project) ink {
+	switch {
+	case s.Admitting:
 		return p.green("started")
+	case s.AdmitAt == nil:
+		return p.yellow("not started")
 	}
 	return p.yellow("paused")
 }
@@ -202,37 +206,51 @@ func (p *page) projectStatus(s control.ProjectStatus) {
 }
 
 func (p *page) projectState(s control.ProjectStatus) {
-	p.line("%s   %s, revision %d", p.bold(s.ID), p.admitting(s.Admitting), s.Revision)
+	p.line("%s   %s, revision %d", p.bold(s.ID), p.admitting(s.Project), s.Revision)
 	p.field("about", "%s", s.Description)
 	if s.AdmitAt != nil {
 		p.field("since", "%s by %s%s", when(*s.AdmitAt), s.AdmitBy, because(s.AdmitReason))
 	}
 	p.field("sources", "%d: %s", s.Sources, orNone(counts(s.Outcomes, "never asked")))
 	if s.Pending > 0 {
-		p.field("pending", "%d, the oldest for %s", s.Pending, ageOr(s.At, s.OldestPending, "an unknown time"))
+		p.field("pending", "%d, the oldest since %s", s.Pending, ageOr(s.At, s.OldestPending, "an unknown time"))
 	} else {
 		p.field("pending", "none")
 	}
 	p.field("executions", "%s", orNone(counts(s.Executions, "")))
 }
 
+// ticks shows when each tick last ran, why it ended, and in lines of their own what it counted.
 func (p *page) ticks(at time.Time, list []ledger.Schedule) {
-	var rows [][]any
-	for _, t := range list {
-		project := t.Project
-		if project == "" {
-			project = "all"
-		}
-		rows = append(rows, []any{t.Kind, project, ageOr(at, t.LastRunAt, "never"), t.Reason, counters(t.Counters)})
+	if len(list) == 0 {
+		return
 	}
-	p.titled("last ticks", rows)
+	width := 0
+	for _, t := range list {
+		width = max(width, utf8.RuneCountInString(t.Project))
+	}
+	p.line("")
+	p.line("  last ticks")
+	for _, t := range list {
+		reason, detail, _ := strings.Cut(t.Reason, ": ")
+		p.line("      %-9s  %-*s  %-6s  %s", t.Kind, width, t.Project, ageOr(at, t.LastRunAt, "never"), reason)
+		for _, more := range []string{detail, counters(t.Counters)} {
+			if more != "" {
+				p.line("          %s", more)
+			}
+		}
+	}
 }
 
 // counters shows what a tick counted: "claimed 4, changed 3".
 func counters(m map[string]int) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		if m[name] != 0 {
+		switch {
+		case m[name] == 0:
+		case name == "took_ms":
+			parts = append(parts, "took "+took(time.Duration(m[name])*time.Millisecond))
+		default:
 			parts = append(parts, fmt.Sprintf("%s %d", strings.ReplaceAll(name, "_", " "), m[name]))
 		}
 	}

@@ -16,7 +16,7 @@ func run(ctx context.Context, a *app, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -24,7 +24,7 @@ func run(ctx context.Context, a *app, args []string) int {
 		// The flags may not have been read yet when the command line is wrong.
 		a.json = a.json || slices.Contains(args, "--json")
 		if _, ok := err.(*usageError); !ok {
-			err = &usageError{what: err.Error(), try: "see: beampipe help"}
+			err = &usageError{what: named(cmd) + err.Error(), try: "see: " + cmd.CommandPath() + " --help"}
 		}
 	}
 	return a.report(err, ctx.Err() != nil)
@@ -63,7 +63,7 @@ func newRootCmd(a *app) *cobra.Command {
 	flags.StringVar(&a.actorFlag, "actor", "", "who acts, recorded with every change: `NAME` (else $USER)")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log to stderr what is being done")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{what: cmd.CommandPath() + ": " + err.Error(), try: "see: " + cmd.CommandPath() + " --help"}
+		return &usageError{what: named(cmd) + err.Error(), try: "see: " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(
 		newInitCmd(a), newProjectCmd(a), newProfileCmd(a), newSourceCmd(a), newTickCmd(a), newExecutionCmd(a),
@@ -85,7 +85,7 @@ func group(use, short, example string, commands ...*cobra.Command) *cobra.Comman
 				return unknownCommand(cmd, args[0])
 			}
 			return &usageError{
-				what: fmt.Sprintf("%s: one of its commands is needed: %s", cmd.CommandPath(), commandNames(cmd)),
+				what: named(cmd) + "one of its commands is needed: " + commandNames(cmd),
 				try:  "see: " + cmd.CommandPath() + " --help",
 			}
 		},
@@ -96,13 +96,23 @@ func group(use, short, example string, commands ...*cobra.Command) *cobra.Comman
 
 func unknownCommand(cmd *cobra.Command, name string) error {
 	cmd.SuggestionsMinimumDistance = 2
-	e := &usageError{what: fmt.Sprintf("%s: there is no command %q", cmd.CommandPath(), name)}
+	e := &usageError{what: fmt.Sprintf("%sthere is no command %q", named(cmd), name)}
 	if close := cmd.SuggestionsFor(name); len(close) > 0 {
 		e.try = "did you mean: " + cmd.CommandPath() + " " + strings.Join(close, ", ")
 	} else {
 		e.try = "its commands are: " + commandNames(cmd)
 	}
 	return e
+}
+
+// named begins an error with the command that it is about: "source list: ". The program's own name stands
+// before every error anyway.
+func named(cmd *cobra.Command) string {
+	path := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()))
+	if path == "" {
+		return ""
+	}
+	return path + ": "
 }
 
 func commandNames(cmd *cobra.Command) string {
@@ -122,7 +132,7 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 			return nil
 		}
 		return &usageError{
-			what: fmt.Sprintf("%s: expected %s, got %s", cmd.CommandPath(), what, count(len(args), "argument")),
+			what: fmt.Sprintf("%sexpected %s, got %s", named(cmd), what, count(len(args), "argument")),
 			try:  "usage: " + cmd.UseLine(),
 		}
 	}

@@ -136,7 +136,7 @@ func newSourceListCmd(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&q.Project, "project", "", "only of this `PROJECT`")
 	f.StringVar(&q.Prefix, "prefix", "", "only identifiers that begin with `TEXT`")
-	f.StringVar(&q.Outcome, "outcome", "", "only those whose last discovery ended so: changed, unchanged, no_data, missing, ambiguous, error")
+	f.StringVar(&q.Outcome, "outcome", "", "only those whose last discovery ended with this `OUTCOME`: changed, unchanged, no_data, missing, ambiguous, error")
 	f.BoolVar(&pending, "pending", false, "only those that wait for a run")
 	f.BoolVar(&enabled, "enabled", false, "only enabled ones")
 	f.BoolVar(&disabled, "disabled", false, "only disabled ones")

@@ -61,16 +61,20 @@ func newTickExecutionCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		answer, err := c.TickExecution(ctx, project, held)
-		if err != nil {
-			return err
+		answer, ended := c.TickExecution(ctx, project, held)
+		if ended != nil && len(answer.Ticks) == 0 {
+			return ended
 		}
+		// A run that could not go on harms itself alone: what the others did is told first.
 		if err := a.print(answer, func(p *page) { p.executionTicks(answer) }); err != nil {
 			return err
 		}
 		var failed []string
 		for _, t := range answer.Ticks {
 			failed = appendError(failed, t.Project, t.Error)
+		}
+		if ended != nil {
+			return ended
 		}
 		return tickError("execution", failed)
 	})
@@ -131,6 +135,12 @@ func (p *page) discoveryTick(t control.DiscoveryTick) {
 	p.field("ended", "%s", t.Reason)
 	if t.Error != "" {
 		p.field("error", "%s", p.red(t.Error))
+	}
+	if t.Failed > 0 {
+		p.next([]string{"beampipe source list --project " + t.Project + " --outcome error"})
+	}
+	if t.Ambiguous > 0 {
+		p.next([]string{"beampipe source list --project " + t.Project + " --outcome ambiguous"})
 	}
 }
 
