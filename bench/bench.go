@@ -75,6 +75,9 @@ func Run(ctx context.Context, name string, o Options) (Report, error) {
 		defer os.RemoveAll(dir)
 		o.Dir = dir
 	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return Report{}, fault.Wrap(fault.Invalid, err, "bench "+name, "choose a folder that can be written to")
+	}
 	rows, err := run(ctx, o)
 	return Report{Bench: name, Host: host(), Rows: rows}, err
 }

@@ -51,7 +51,7 @@ type Ledger struct {
 	newID   func() string
 }
 
-// Create opens the ledger at path and makes it, with its folder, when it is not there.
+// Create opens the ledger at path and makes it when it is not there. Its folder must be there.
 func Create(ctx context.Context, path string, o Options) (*Ledger, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "create ledger "+path, "")
@@ -59,8 +59,12 @@ func Create(ctx context.Context, path string, o Options) (*Ledger, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, folderError(path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "create ledger "+path, "choose a folder that can be written to")
+	// A folder that is missing is more often a slip of the pen than a wish.
+	folder := filepath.Dir(path)
+	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("create ledger %s: %s is not a directory", path, folder), "name a file in a folder")
+	} else if err != nil {
+		return nil, fault.New(fault.NotFound, fmt.Sprintf("create ledger %s: there is no folder %s", path, folder), "make the folder first, or name another with --ledger FILE or BEAMPIPE_LEDGER")
 	}
 	return open(ctx, path, o, true)
 }

@@ -14,8 +14,8 @@ import (
 	"beampipe/provenance"
 )
 
-func TestALedgerIsMadeWithItsFolderAndOpenedAgain(t *testing.T) {
-	for _, name := range []string{"beampipe.db", "new/folder/beampipe.db", "odd name?#%20&.db"} {
+func TestALedgerIsMadeAndOpenedAgain(t *testing.T) {
+	for _, name := range []string{"beampipe.db", "odd name?#%20&.db"} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)
 			l, err := Create(context.Background(), path, Options{})
@@ -103,7 +103,7 @@ func TestAFileThatIsNoLedgerIsRefusedByNameAndLeftAsItIs(t *testing.T) {
 		create fault.Kind // what Create makes of it; "" = it becomes a ledger
 	}{
 		{"missing file", func(t *testing.T) string { return filepath.Join(t.TempDir(), "beampipe.db") }, fault.NotFound, "no such file", ""},
-		{"missing folder", func(t *testing.T) string { return filepath.Join(t.TempDir(), "a/beampipe.db") }, fault.NotFound, "no such file", ""},
+		{"missing folder", func(t *testing.T) string { return filepath.Join(t.TempDir(), "a/beampipe.db") }, fault.NotFound, "no such file", fault.NotFound},
 		{"folder", func(t *testing.T) string { return t.TempDir() }, fault.Invalid, "it is a folder", fault.Invalid},
 		{"file in a file", func(t *testing.T) string { return write(t, "text") + "/beampipe.db" }, fault.Unavailable, "not a directory", fault.Invalid},
 		{"empty file", func(t *testing.T) string { return write(t, "") }, fault.Invalid, "holds no ledger", ""},
@@ -364,5 +364,14 @@ func TestMoreStatementsThanAreKeptStillRun(t *testing.T) {
 	})
 	if n := len(f.writer.stmts); n > maxStatements {
 		t.Errorf("%d statements are kept", n)
+	}
+}
+
+func TestALedgerIsNotMadeInAFolderThatIsNotThere(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "typo")
+	_, err := Create(context.Background(), filepath.Join(folder, "beampipe.db"), Options{})
+	wantKind(t, err, fault.NotFound, folder)
+	if _, err := os.Stat(folder); !os.IsNotExist(err) {
+		t.Errorf("the folder was made: %v", err)
 	}
 }

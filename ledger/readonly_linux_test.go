@@ -50,14 +50,12 @@ func TestWhatCannotBeWrittenToIsOneErrorThatNamesThePath(t *testing.T) {
 		{"read-only file and folder", func(t *testing.T, path string) { chmod(t, path, 0o444); chmod(t, filepath.Dir(path), 0o555) }, false, fault.Unavailable},
 		{"unreadable file", func(t *testing.T, path string) { chmod(t, path, 0) }, false, fault.Unavailable},
 		{"new file in a read-only folder", func(t *testing.T, path string) { remove(t, path); chmod(t, filepath.Dir(path), 0o555) }, true, fault.Unavailable},
-		{"new folder in a read-only folder", func(t *testing.T, path string) {
-			remove(t, path)
-			remove(t, filepath.Dir(path))
-			chmod(t, filepath.Dir(filepath.Dir(path)), 0o555)
-		}, true, fault.Invalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "folder", "beampipe.db")
+			if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
 			l, err := Create(context.Background(), path, Options{})
 			if err != nil {
 				t.Fatal(err)
