@@ -53,6 +53,27 @@ type PlannedSource struct {
 	SBIDs      []string `json:"sbids"`
 	Datasets   int      `json:"datasets"`
 	Problems   []string `json:"problems,omitempty"`
+
+	kind fault.Kind // of its only problem: NotFound or Conflict; "" = Invalid
+}
+
+// kind says what a caller may do about the problems of a plan: it is more than Invalid only when every
+// problem is of that one kind.
+func (p Plan) kind() fault.Kind {
+	kind := fault.Kind("")
+	for _, s := range p.Sources {
+		if len(s.Problems) == 0 {
+			continue
+		}
+		if len(p.Problems) > 0 || len(s.Problems) > 1 || s.kind == "" || (kind != "" && kind != s.kind) {
+			return fault.Invalid
+		}
+		kind = s.kind
+	}
+	if kind == "" {
+		return fault.Invalid
+	}
+	return kind
 }
 
 // AllProblems gives the problems of a plan and of its sources.
@@ -79,7 +100,8 @@ func (e *Engine) Plan(ctx context.Context, q CreateRequest) (Plan, error) {
 }
 
 // Create makes an execution by hand: explicit sources, the same readiness as admission, no capacity. It
-// is Invalid with every problem of the plan, and Conflict when another execution works on a source.
+// names every problem of the plan: NotFound where all are sources that are not registered, Conflict where
+// all are sources that another execution works on, else Invalid.
 func (e *Engine) Create(ctx context.Context, q CreateRequest) (ledger.Execution, Plan, error) {
 	var x ledger.Execution
 	var plan Plan
@@ -89,7 +111,7 @@ func (e *Engine) Create(ctx context.Context, q CreateRequest) (ledger.Execution,
 			return err
 		}
 		if problems := plan.AllProblems(); len(problems) > 0 {
-			return fault.New(fault.Invalid, fmt.Sprintf("create execution in project %s: %s", q.Project, strings.Join(problems, "; ")),
+			return fault.New(plan.kind(), fmt.Sprintf("create execution in project %s: %s", q.Project, strings.Join(problems, "; ")),
 				"see the whole plan with --dry-run")
 		}
 		depth, err := queueDepth(tx.View)
@@ -212,7 +234,7 @@ func (e *Engine) planSource(v ledger.View, project string, selection SourceSelec
 	planned := PlannedSource{Identifier: selection.Identifier, SBIDs: []string{}}
 	s, err := v.Source(project, selection.Identifier)
 	if errors.Is(err, fault.NotFound) {
-		planned.Problems = append(planned.Problems, "not registered in project "+project)
+		planned.Problems, planned.kind = append(planned.Problems, "not registered in project "+project), fault.NotFound
 		return planned, ManifestSource{}, nil
 	}
 	if err != nil {
@@ -228,11 +250,11 @@ func (e *Engine) planSource(v ledger.View, project string, selection SourceSelec
 		return planned, ManifestSource{}, err
 	}
 	if active != "" {
-		planned.Problems = append(planned.Problems, "execution "+active+" works on it already")
+		planned.Problems, planned.kind = append(planned.Problems, "execution "+active+" works on it already"), fault.Conflict
 	}
 	m := ManifestSource{Identifier: s.Identifier, SBIDs: selection.SBIDs, Metadata: meta}
 	blocks, err := selected(m)
-	if err != nil {
+	if err != nil && len(planned.Problems) == 0 { // else it says the same in other words
 		planned.Problems = append(planned.Problems, err.Error())
 	}
 	for _, b := range blocks {

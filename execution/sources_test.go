@@ -126,15 +126,16 @@ func TestAPlanSaysWhatWouldBeAndWhatStandsInItsWay(t *testing.T) {
 		name string
 		q    CreateRequest
 		want []string
+		kind fault.Kind // of Create's error; "" = Invalid
 	}{
-		{"fine", CreateRequest{Sources: []SourceSelection{{Identifier: "S000"}}}, nil},
-		{"no source", CreateRequest{}, []string{"0 sources are named, expected 1 to 1 (automation.execution.max_sources_per_execution)"}},
-		{"too many sources", CreateRequest{Sources: []SourceSelection{{Identifier: "S000"}, {Identifier: "S001"}}}, []string{"2 sources are named"}},
-		{"not registered", CreateRequest{Sources: []SourceSelection{{Identifier: "NONE"}}}, []string{"NONE: not registered in project demo"}},
-		{"unknown SBID", CreateRequest{Sources: []SourceSelection{{Identifier: "S000", SBIDs: []string{"9"}}}}, []string{"SBIDs 9 are selected, but no dataset is known under them"}},
-		{"unknown profile", CreateRequest{Profile: "x", Sources: []SourceSelection{{Identifier: "S000"}}}, []string{`profile "x" does not exist`}},
-		{"being worked on", CreateRequest{Sources: []SourceSelection{{Identifier: "BUSY"}}}, []string{"works on it already"}},
-		{"not ready", CreateRequest{Sources: []SourceSelection{{Identifier: "BAD"}}}, []string{"flag complete does not hold"}},
+		{"fine", CreateRequest{Sources: []SourceSelection{{Identifier: "S000"}}}, nil, ""},
+		{"no source", CreateRequest{}, []string{"0 sources are named, expected 1 to 1 (automation.execution.max_sources_per_execution)"}, ""},
+		{"too many sources", CreateRequest{Sources: []SourceSelection{{Identifier: "S000"}, {Identifier: "S001"}}}, []string{"2 sources are named"}, ""},
+		{"not registered", CreateRequest{Sources: []SourceSelection{{Identifier: "NONE"}}}, []string{"NONE: not registered in project demo"}, fault.NotFound},
+		{"unknown SBID", CreateRequest{Sources: []SourceSelection{{Identifier: "S000", SBIDs: []string{"9"}}}}, []string{"SBIDs 9 are selected, but no dataset is known under them"}, ""},
+		{"unknown profile", CreateRequest{Profile: "x", Sources: []SourceSelection{{Identifier: "S000"}}}, []string{`profile "x" does not exist`}, ""},
+		{"being worked on", CreateRequest{Sources: []SourceSelection{{Identifier: "BUSY"}}}, []string{"works on it already"}, fault.Conflict},
+		{"not ready", CreateRequest{Sources: []SourceSelection{{Identifier: "BAD"}}}, []string{"flag complete does not hold"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)
@@ -163,8 +164,8 @@ func TestAPlanSaysWhatWouldBeAndWhatStandsInItsWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err != nil {
-				if !errors.Is(err, fault.Invalid) {
-					t.Errorf("%v", err)
+				if kind := fault.KindOf(err); kind != tt.kind && (tt.kind != "" || kind != fault.Invalid) {
+					t.Errorf("%s: %v", kind, err)
 				}
 				return
 			}
