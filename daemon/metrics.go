@@ -80,13 +80,14 @@ type ledgerCollector struct{ ledger *ledger.Ledger }
 
 var (
 	descActive = prometheus.NewDesc("beampipe_executions_active", "Executions that are not terminal.", []string{"status"}, nil)
+	descOldest = prometheus.NewDesc("beampipe_executions_oldest_active_age_seconds", "How long the oldest execution in a state exists.", []string{"status"}, nil)
 	descBytes  = prometheus.NewDesc("beampipe_ledger_bytes", "Size of the ledger's files.", []string{"file"}, nil)
 	descEvents = prometheus.NewDesc("beampipe_provenance_events_total", "Events in the provenance log.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c ledgerCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descActive, descBytes, descEvents} {
+	for _, d := range []*prometheus.Desc{descActive, descOldest, descBytes, descEvents} {
 		ch <- d
 	}
 }
@@ -113,8 +114,17 @@ func (c ledgerCollector) collect(ch chan<- prometheus.Metric, v ledger.View) err
 			counts[t.From] = 0
 		}
 	}
+	oldest, err := v.OldestLive()
+	if err != nil {
+		return err
+	}
 	for state, n := range counts {
 		gauge(descActive, float64(n), string(state))
+		age := 0.0
+		if since, any := oldest[state]; any {
+			age = v.Now().Sub(since).Seconds()
+		}
+		gauge(descOldest, age, string(state))
 	}
 	file, wal := c.ledger.Size()
 	gauge(descBytes, float64(file), "ledger")

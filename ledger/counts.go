@@ -1,6 +1,9 @@
 package ledger
 
-import "database/sql"
+import (
+	"database/sql"
+	"time"
+)
 
 // CountExecutions counts per state; project "" counts all. It reads the index of all that ever ran: for
 // answers to people, not for loops.
@@ -34,6 +37,20 @@ func (v View) CountLive(project string) (map[State]int, error) {
 			return err
 		})
 	return counts, err
+}
+
+// OldestLive gives, per state, since when the oldest execution that has not ended exists.
+func (v View) OldestLive() (map[State]time.Time, error) {
+	oldest := map[State]time.Time{}
+	err := v.list("oldest live executions", "SELECT status, min(created_at) FROM batch_execution_record WHERE "+live+" GROUP BY status", nil,
+		func(rows *sql.Rows) error {
+			var s State
+			var at timeText
+			err := rows.Scan(&s, &at)
+			oldest[s] = at.value()
+			return err
+		})
+	return oldest, err
 }
 
 // inFlight are the states that count against limits: non-terminal, and not verifying.
