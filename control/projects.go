@@ -154,7 +154,7 @@ func (c *Local) download(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{}
+	client := &http.Client{CheckRedirect: safeRedirect}
 	if c.o.Transport != nil {
 		client.Transport = c.o.Transport(address)
 	}
@@ -167,6 +167,20 @@ func (c *Local) download(ctx context.Context, address string) ([]byte, error) {
 		return nil, fmt.Errorf("%s answered %s", address, res.Status)
 	}
 	return readAllLimited(res.Body, address, graph.MaxBytes)
+}
+
+// maxRedirects bounds how often the server of a graph may send us on.
+const maxRedirects = 5
+
+// safeRedirect follows a few redirects, and none from https to http.
+func safeRedirect(next *http.Request, before []*http.Request) error {
+	if len(before) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	if before[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
+		return fmt.Errorf("redirected from https to %s", next.URL.Redacted())
+	}
+	return nil
 }
 
 // DiffProject implements Projects.
