@@ -10,13 +10,18 @@ import (
 	"unicode/utf8"
 )
 
-// decoder turns the text of one field's cells into values (VOTable 1.5 section 2.1 and 5.1).
+// decoder turns the cells of one field into values and text (VOTable 1.5 sections 2.1, 5.1, 5.3).
 type decoder struct {
-	datatype string // in lower case; "" for one that is not known, read as a string
+	datatype datatype
 	array    bool
-	bits     int // of an integer
-	width    int // of the strings in an array of strings; 0 when it is one string
+	shape    shape
 	null     string
+	broken   error // why the field cannot be in a BINARY stream
+
+	// The null as a number, where it is declared and is one.
+	hasNull   bool
+	nullInt   int64
+	nullFloat float64
 }
 
 func decoders(fields []Field) []decoder {
@@ -28,69 +33,70 @@ func decoders(fields []Field) []decoder {
 }
 
 func newDecoder(f Field) decoder {
-	d := decoder{datatype: strings.ToLower(strings.TrimSpace(f.Datatype)), null: f.Null}
+	d := decoder{datatype: datatypes[strings.ToLower(strings.TrimSpace(f.Datatype))], null: f.Null}
+	d.shape, d.broken = shapeOf(f.Arraysize)
 	size := strings.ReplaceAll(f.Arraysize, " ", "")
 	d.array = size != "" && size != "1"
-	switch d.datatype {
-	case "unsignedbyte":
-		d.bits = 8
-	case "short":
-		d.bits = 16
-	case "int":
-		d.bits = 32
-	case "integer": // not in the standard, but sent
-		d.datatype, d.bits = "int", 32
-	case "long":
-		d.bits = 64
-	case "boolean", "bit", "float", "double", "floatcomplex", "doublecomplex":
-	case "char", "unicodechar":
+	switch {
+	case d.datatype == unknownType:
+		d.array, d.broken = false, errNoDatatype
+	case d.datatype.isString():
 		// "4x3" is three strings of four characters; "12" and "*" are one string.
-		if first, rest, found := strings.Cut(size, "x"); found && rest != "" {
-			d.width, _ = strconv.Atoi(first)
-			d.width = max(d.width, 0)
-		}
-		d.array = d.width > 0
-	default:
-		d.datatype, d.array = "", false
+		d.array = d.shape.width > 0
+	}
+	var err error
+	switch {
+	case d.null == "":
+		return d
+	case d.datatype.isInteger():
+		d.nullInt, err = integer(d.null, d.datatype.bits())
+		d.hasNull = err == nil
+	case d.datatype.isFloat():
+		d.nullFloat, err = float(d.null, d.datatype.bits())
+		d.hasNull = err == nil
 	}
 	return d
 }
 
 // isNull holds for the trimmed text of a null cell.
 func (d *decoder) isNull(trimmed string) bool {
-	return trimmed == "" || trimmed == d.null || (trimmed == "?" && d.datatype == "boolean" && !d.array)
+	return trimmed == "" || trimmed == d.null || (trimmed == "?" && d.datatype == booleanType && !d.array)
 }
 
-// value decodes a cell.
+// isNaN holds for the trimmed text of a float that is NaN, the null of floats where nothing else is
+// declared. Its value stays NaN; its text is that of a null, because a BINARY2 stream of the same
+// table may mark it as one.
+func (d *decoder) isNaN(trimmed string) bool {
+	return len(trimmed) == 3 && d.datatype.isFloat() && !d.array && strings.EqualFold(trimmed, "nan")
+}
+
+// value decodes a cell of a TABLEDATA.
 func (d *decoder) value(cell []byte) (any, error) {
 	trimmed := string(bytes.TrimSpace(cell))
-	if d.datatype == "" || strings.HasSuffix(d.datatype, "char") {
+	if d.datatype.isString() {
 		if len(cell) == 0 || (d.null != "" && trimmed == d.null) {
 			return nil, nil
 		}
 		if d.array {
-			return cut(string(cell), d.width), nil
+			return cut(string(cell), d.shape.width), nil
 		}
 		return string(cell), nil
 	}
 	if d.isNull(trimmed) {
 		return nil, nil
 	}
-	switch d.datatype {
-	case "boolean":
+	bits := d.datatype.bits()
+	switch {
+	case d.datatype == booleanType:
 		return decode(trimmed, d.array, boolean)
-	case "bit":
+	case d.datatype == bitType:
 		return decode(spaced(trimmed), d.array, boolean)
-	case "float":
-		return decode(trimmed, d.array, func(s string) (float64, error) { return float(s, 32) })
-	case "double":
-		return decode(trimmed, d.array, func(s string) (float64, error) { return float(s, 64) })
-	case "floatcomplex":
-		return complexes(trimmed, d.array, 32)
-	case "doublecomplex":
-		return complexes(trimmed, d.array, 64)
+	case d.datatype.isFloat():
+		return decode(trimmed, d.array, func(s string) (float64, error) { return float(s, bits) })
+	case d.datatype.isComplex():
+		return complexes(trimmed, d.array, bits)
 	}
-	return decode(trimmed, d.array, func(s string) (int64, error) { return integer(s, d.bits) })
+	return decode(trimmed, d.array, func(s string) (int64, error) { return integer(s, bits) })
 }
 
 // decode reads one value, or the blank-separated values of an array.

@@ -3,8 +3,6 @@ package votable
 import (
 	"fmt"
 	"strings"
-
-	"beampipe/fault"
 )
 
 // step reads one token outside the rows. It returns io.EOF or ErrOverflow at the document's end.
@@ -64,10 +62,20 @@ func (r *Reader) start() error {
 	case data:
 		e.chosen, err = r.choose(e)
 	case tableData:
+		if e.chosen && r.binary {
+			return r.scan.fail("a second STREAM or TABLEDATA in one TABLE")
+		}
 		r.inRows = e.chosen
+		r.begun = r.begun || e.chosen
+	case binaryData:
+		e.masked = string(r.scan.name) == "BINARY2"
+	case streamElement:
+		if e.chosen {
+			err = r.startStream(parent.masked)
+		}
 	default:
 		if parent.kind == data && parent.chosen {
-			err = r.refuse()
+			err = r.reject(unsupported(fmt.Sprintf("%s serialization", r.scan.name)))
 		}
 	}
 	r.open = append(r.open, e)
@@ -102,8 +110,15 @@ func kindOf(name []byte, parent kind) kind {
 			return description
 		}
 	case data:
-		if string(name) == "TABLEDATA" {
+		switch string(name) {
+		case "TABLEDATA":
 			return tableData
+		case "BINARY", "BINARY2":
+			return binaryData
+		}
+	case binaryData:
+		if string(name) == "STREAM" {
+			return streamElement
 		}
 	}
 	return other
@@ -211,19 +226,20 @@ func (r *Reader) choose(e element) (bool, error) {
 	}
 	r.fields = r.table
 	r.held, r.heldSize, r.refused = nil, 0, nil
+	r.stream, r.binary, r.begun = nil, false, false
 	return true, nil
 }
 
-// refuse says that the chosen table's DATA holds something that is not TABLEDATA. For a candidate
-// that matters only if it stays chosen.
-func (r *Reader) refuse() error {
-	r.refused = fault.New(fault.Invalid,
-		fmt.Sprintf("unsupported: %s serialization of a VOTable", r.scan.name),
-		"ask the service for TABLEDATA (FORMAT=application/x-votable+xml;serialization=TABLEDATA)")
-	if r.chosen == candidate {
-		return nil
+// reject says why the rows of the chosen table cannot be read. For a candidate that matters only if
+// it stays chosen.
+func (r *Reader) reject(err error) error {
+	if r.chosen != candidate {
+		return err
 	}
-	return r.refused
+	if r.refused == nil {
+		r.refused = err
+	}
+	return nil
 }
 
 // attr gives an attribute of the start tag that was read last, or "".

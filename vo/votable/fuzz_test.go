@@ -19,6 +19,12 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte(`<?xml version="1.0" encoding="latin1"?><v:VOTABLE xmlns:v="x"><v:RESOURCE><v:TABLE><v:FIELD name='a' datatype="float" arraysize="2x*"><v:VALUES null="1"/></v:FIELD><v:DATA><v:TABLEDATA><v:TR><v:TD>1 2</v:TD></v:TR></v:TABLEDATA></v:DATA></v:TABLE></v:RESOURCE></v:VOTABLE>`))
 	f.Add([]byte(`<VOTABLE><RESOURCE type="results"><INFO name="QUERY_STATUS" value="ERROR">a<!-- b -->c</INFO></RESOURCE></VOTABLE>`))
 	f.Add([]byte("\xff\xfe<\x00V\x00"))
+	f.Add([]byte(streamed(fieldsAB, "BINARY", ` encoding="base64"`, in64(twoRows))))
+	f.Add([]byte(streamed(fieldsAB, "BINARY2", "", "\n"+in64("\x40"+twoRows[:9])+"\n")))
+	f.Add([]byte(streamed(fieldsAB, "BINARY", ` encoding="gzip"`, "H4sIAAAAAAAC/2NgYGCoAGIAdjLrGwkAAAA=")))
+	for _, field := range []string{`"boolean" arraysize="*"`, `"bit" arraysize="9"`, `"bit" arraysize="*"`, `"unsignedByte"`, `"long" arraysize="2x*"`, `"char" arraysize="2x2"`, `"unicodeChar" arraysize="2x*"`, `"float"`, `"doubleComplex" arraysize="1*"`} {
+		f.Add([]byte(streamed(`<FIELD name="f" datatype=`+field+`><VALUES null="1"/></FIELD>`, "BINARY2", "", "AAAAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")))
+	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		rd, err := votable.NewReader(bytes.NewReader(doc), votable.Limits{CellBytes: 1 << 10, RowBytes: 1 << 12})
 		if err == nil {

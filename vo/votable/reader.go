@@ -21,7 +21,9 @@ type Reader struct {
 	fields []Field
 	decode []decoder // one for each field
 	infos  []Info
-	row    row // last row given
+	row    row    // last row given
+	line   []byte // its text, where it comes from a stream
+	ends   []int  // where in line each cell ends
 	done   error
 
 	open     []element
@@ -30,13 +32,16 @@ type Reader struct {
 	chosen   choice
 	fieldLen int  // bytes of table
 	infoLen  int  // bytes of infos
-	inRows   bool // the scanner stands inside the TABLEDATA of the chosen table
+	inRows   bool // the scanner stands inside the TABLEDATA or STREAM of the chosen table
+	begun    bool // the chosen table has had its TABLEDATA or STREAM
+	binary   bool // it was a STREAM
+	stream   *stream
 	held     []row
 	heldSize int
 	// committed says that the rows held were too many to wait for a results RESOURCE any longer.
 	committed bool
 	after     error // what comes after the held rows; nil: go on scanning
-	refused   error // the candidate has no TABLEDATA
+	refused   error // why the candidate's rows cannot be read
 	overflow  bool
 }
 
@@ -64,6 +69,7 @@ type element struct {
 	results bool // inside a RESOURCE of type "results"
 	meta    bool // inside a RESOURCE of type "meta"
 	chosen  bool // TABLE and below: the table that is read
+	masked  bool // BINARY2: rows have null masks
 	info    Info // of an INFO
 }
 
@@ -80,6 +86,8 @@ const (
 	info
 	data
 	tableData
+	binaryData
+	streamElement
 	foreign // another vocabulary: its content is skipped
 )
 
@@ -87,8 +95,8 @@ const (
 // means the defaults.
 //
 // Errors: *StatusError for QUERY_STATUS ERROR before the rows; *SyntaxError for what is not a
-// VOTable, not well-formed, ends too early, or is past a limit; a fault.Invalid for a serialization
-// other than TABLEDATA; an error of r itself, wrapped.
+// VOTable, not well-formed, ends too early, or is past a limit; a fault.Invalid for rows in FITS, at
+// an href, or in an encoding other than base64 and gzip; an error of r itself, wrapped.
 func NewReader(r io.Reader, limits Limits) (*Reader, error) {
 	utf8, err := asUTF8(r)
 	if err != nil {
@@ -116,7 +124,7 @@ func (r *Reader) ahead() error {
 		return r.step()
 	}
 	var next row
-	found, err := r.scanRow(&next)
+	found, err := r.readRow(&next)
 	if err != nil || !found {
 		return err
 	}
@@ -157,28 +165,64 @@ func (r *Reader) Next(dst []any) error {
 	}
 	for i := range dst {
 		var err error
-		if dst[i], err = r.decode[i].value(r.row.cell(i)); err != nil {
-			r.done = &SyntaxError{Line: r.row.line, Column: r.row.col, Msg: fmt.Sprintf("in the row that begins here, field %s: %s", fieldName(r.fields[i], i), err)}
+		if r.binary {
+			dst[i], err = r.decode[i].binaryValue(r.row.cell(i))
+		} else {
+			dst[i], err = r.decode[i].value(r.row.cell(i))
+		}
+		if err != nil {
+			r.done = r.badCell(i, err)
 			return r.done
 		}
 	}
 	return nil
 }
 
+// badCell says that the last row has a cell that its field does not allow.
+func (r *Reader) badCell(i int, err error) error {
+	where := "in the row that begins here"
+	line, col := r.row.line, r.row.col
+	if r.binary {
+		where = fmt.Sprintf("row %d of the STREAM, which has been read to here", r.row.number)
+		line, col = r.scan.place()
+	}
+	return &SyntaxError{Line: line, Column: col, Msg: fmt.Sprintf("%s, field %s: %s", where, fieldName(r.fields[i], i), err)}
+}
+
 // Text gives the cells of the row that Next gave last, trimmed, in field order. Null is "": an
-// empty or missing cell, one that equals the field's VALUES null, and "?" for a boolean. The slice
-// is the caller's.
+// empty or missing cell, one that equals the field's VALUES null, one that a BINARY2 mask marks, "?"
+// for a boolean, and NaN for a float or double that is not an array. The slice is the caller's.
+//
+// From a binary stream numbers are the shortest decimals that round-trip at the column's own width
+// (with ".0" behind a whole float), and the elements of an array are joined by blanks.
 func (r *Reader) Text() []string {
 	cells := make([]string, len(r.fields))
+	if r.binary {
+		r.binaryText(cells)
+		return cells
+	}
 	all := string(r.row.text)
 	for i := range cells {
 		at := r.row.span(i)
 		cell := strings.TrimSpace(all[at.start:at.end])
-		if !r.decode[i].isNull(cell) {
+		if d := &r.decode[i]; !d.isNull(cell) && !d.isNaN(cell) {
 			cells[i] = cell
 		}
 	}
 	return cells
+}
+
+// binaryText makes cells the text of a row of a stream.
+func (r *Reader) binaryText(cells []string) {
+	r.line, r.ends = r.line[:0], r.ends[:0]
+	for i := range cells {
+		r.line = r.decode[i].appendBinaryText(r.line, r.row.cell(i))
+		r.ends = append(r.ends, len(r.line))
+	}
+	all, start := string(r.line), 0
+	for i, end := range r.ends {
+		cells[i], start = all[start:end], end
+	}
 }
 
 // nextRow makes r.row the next row.
@@ -192,7 +236,7 @@ func (r *Reader) nextRow() error {
 			r.after = r.step()
 			continue
 		}
-		found, err := r.scanRow(&r.row)
+		found, err := r.readRow(&r.row)
 		if found {
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -85,8 +86,11 @@ func TestNullIsEmptyTextAndNil(t *testing.T) {
 	if err := rd.Next(values); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"-2", "f", "NaN", "NULL"}, rd.Text()); diff != "" {
+	if diff := cmp.Diff([]string{"-2", "f", "", "NULL"}, rd.Text()); diff != "" {
 		t.Error(diff)
+	}
+	if x, ok := values[2].(float64); !ok || !math.IsNaN(x) {
+		t.Errorf("the value of NaN is %v", values[2])
 	}
 }
 
@@ -151,7 +155,10 @@ func TestTheResultsTableIsChosen(t *testing.T) {
 		{"a table without fields before", `<RESOURCE type="results"><TABLE><DATA><TABLEDATA><TR><TD>q</TD></TR></TABLEDATA></DATA></TABLE>` + table("x") + `</RESOURCE>`, "x"},
 		{"nested", `<RESOURCE type="results"><RESOURCE>` + table("x") + `</RESOURCE></RESOURCE>`, "x"},
 		{"binary behind, not chosen", `<RESOURCE type="results">` + table("x") + `<TABLE>` + fieldsAB + `<DATA><BINARY><STREAM>AAAA</STREAM></BINARY></DATA></TABLE></RESOURCE>`, "x"},
-		{"binary before, not results", `<RESOURCE><TABLE>` + fieldsAB + `<DATA><BINARY><STREAM>AAAA</STREAM></BINARY></DATA></TABLE></RESOURCE><RESOURCE type="results">` + table("x") + `</RESOURCE>`, "x"},
+		{"FITS before, not results", `<RESOURCE><TABLE>` + fieldsAB + `<DATA><FITS><STREAM href="x"/></FITS></DATA></TABLE></RESOURCE><RESOURCE type="results">` + table("x") + `</RESOURCE>`, "x"},
+		{"binary at another place before, not results", `<RESOURCE><TABLE>` + fieldsAB + `<DATA><BINARY><STREAM href="x"/></BINARY></DATA></TABLE></RESOURCE><RESOURCE type="results">` + table("x") + `</RESOURCE>`, "x"},
+		{"binary, the only one, not results", `<RESOURCE><TABLE>` + fieldsAB + `<DATA><BINARY><STREAM>AAAAAXgAAAAB</STREAM></BINARY></DATA></TABLE></RESOURCE>`, "x"},
+		{"binary before, not results", `<RESOURCE><TABLE>` + fieldsAB + `<DATA><BINARY><STREAM>AAAAAXgAAAAB</STREAM></BINARY></DATA></TABLE></RESOURCE><RESOURCE type="results">` + table("x") + `</RESOURCE>`, "x"},
 		{"another vocabulary before", `<RESOURCE type="results"><m:VODML xmlns:m="http://example.org/mivot"><m:RESOURCE><m:TABLE>` + `<m:FIELD name="q"/></m:TABLE></m:RESOURCE></m:VODML>` + table("x") + `</RESOURCE>`, "x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package votable
 
 import (
 	"bytes"
+	"io"
 	"strings"
 
 	"beampipe/fault"
@@ -19,6 +20,7 @@ type row struct {
 	text      []byte
 	cells     []span
 	line, col int // behind its <TR>
+	number    int // from 1, in a stream; text then holds bytes
 }
 
 type span struct{ start, end int }
@@ -37,6 +39,21 @@ func (w *row) cell(i int) []byte {
 }
 
 func (w *row) size() int { return rowOverhead + len(w.text) + 16*len(w.cells) }
+
+// readRow reads the next row of the chosen table into dst. found is false at its end.
+func (r *Reader) readRow(dst *row) (found bool, err error) {
+	if r.stream == nil {
+		return r.scanRow(dst)
+	}
+	switch err := r.stream.readRow(dst); {
+	case err == nil:
+		return true, nil
+	case err != io.EOF:
+		return false, err
+	}
+	r.inRows, r.stream = false, nil
+	return false, r.end()
+}
 
 // scanRow reads the next row of the chosen table's TABLEDATA into dst. found is false at its end.
 func (r *Reader) scanRow(dst *row) (found bool, err error) {

@@ -5,7 +5,8 @@
 // size. It has its own small XML scanner, because a table has millions of cells, and because every
 // length must have a limit before it is in memory. A [Writer] writes one table row by row.
 //
-// The TABLEDATA serialization is read and written. BINARY, BINARY2 and FITS are refused by name.
+// The serializations TABLEDATA, BINARY and BINARY2 are read and written. FITS and streams outside
+// the document are refused by name.
 package votable
 
 // Field describes one column: the attributes of a FIELD element as the document has them (VOTable

@@ -2,6 +2,7 @@ package votable
 
 import (
 	"bufio"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"unicode/utf8"
@@ -9,12 +10,30 @@ import (
 	"beampipe/fault"
 )
 
-// Writer writes a VOTable 1.4 document with one table in TABLEDATA, in a RESOURCE of type
-// "results", as DALI 1.1 section 4.4 asks. It does not close the writer under it. It is not safe
-// for concurrent use.
+// Serialization says how the rows of a table are written.
+type Serialization int
+
+// The serializations of VOTable 1.5 section 5 that can stand in the document itself.
+const (
+	TableData Serialization = iota // text, as XML
+	Binary                         // base64; nulls only where a value can stand for them
+	Binary2                        // base64, with a null mask before each row
+)
+
+// String gives the name of the serialization's element.
+func (s Serialization) String() string {
+	return [...]string{"TABLEDATA", "BINARY", "BINARY2"}[s]
+}
+
+// Writer writes a VOTable 1.4 document with one table, in a RESOURCE of type "results", as DALI 1.1
+// section 4.4 asks. It does not close the writer under it. It is not safe for concurrent use.
 type Writer struct {
 	out     *bufio.Writer
 	fields  []Field
+	form    Serialization
+	cells   []decoder
+	stream  io.WriteCloser // base64, of a binary serialization
+	row     []byte         // the row at hand, in a binary serialization
 	started bool
 	closed  bool
 	err     error // first failure; final
@@ -25,21 +44,49 @@ const header = `<?xml version="1.0" encoding="UTF-8"?>
 <RESOURCE type="results">
 `
 
-// NewWriter makes a Writer. Nothing is written before the first WriteText or Close.
+// NewWriter makes a Writer of TABLEDATA. Nothing is written before the first row or Close.
 func NewWriter(w io.Writer, fields []Field) *Writer {
-	return &Writer{out: bufio.NewWriterSize(w, 32<<10), fields: fields}
+	return NewBinaryWriter(w, fields, TableData)
+}
+
+// NewBinaryWriter makes a Writer of a serialization. Nothing is written before the first row or
+// Close. Fields without a datatype of VOTable's can only be written as TABLEDATA.
+func NewBinaryWriter(w io.Writer, fields []Field, form Serialization) *Writer {
+	return &Writer{out: bufio.NewWriterSize(w, 32<<10), fields: fields, form: form, cells: decoders(fields)}
+}
+
+// Write writes a row of values, of the types that Reader.Next gives; nil is a null.
+//
+// In BINARY a null is what stands for it: NaN, no elements, "?" for a boolean, the Null of the field
+// for an integer; for others it is fault.Invalid. An empty string or array is read back as a null.
+// Errors are as for WriteText, and fault.Invalid for a value that its field cannot hold.
+func (w *Writer) Write(row []any) error {
+	w.begin(len(row))
+	if w.err != nil {
+		return w.err
+	}
+	if w.form != TableData {
+		return w.writeBinary(row)
+	}
+	texts := make([]string, len(row))
+	for i, v := range row {
+		text, err := w.cells[i].appendValue(nil, v)
+		if err != nil {
+			return w.refuse(i, err)
+		}
+		texts[i] = string(text)
+	}
+	return w.WriteText(texts)
 }
 
 // WriteText writes a row, one cell per field in its lexical form; "" is a null cell. A cell that
 // XML cannot hold (control characters, invalid UTF-8) and a row of another length than the fields
-// are fault.Invalid. After an error the document is broken, and every later call returns it.
+// are fault.Invalid, and so is, in a binary serialization, a cell that its field cannot hold. After
+// an error the document is broken, and every later call returns it.
 func (w *Writer) WriteText(row []string) error {
-	w.start()
-	if w.err == nil && w.closed {
-		w.err = fault.New(fault.Invalid, "write VOTable row: the document is closed", "")
-	}
-	if w.err == nil && len(row) != len(w.fields) {
-		w.err = fault.New(fault.Invalid, fmt.Sprintf("write VOTable row: %d cells for %d fields", len(row), len(w.fields)), "")
+	w.begin(len(row))
+	if w.err == nil && w.form != TableData {
+		return w.writeBinaryText(row)
 	}
 	w.raw("<TR>")
 	for _, cell := range row {
@@ -66,7 +113,11 @@ func (w *Writer) Close(status, message string) error {
 	if w.err == nil && status != StatusOK && status != StatusOverflow && status != StatusFailed {
 		w.err = fault.New(fault.Invalid, fmt.Sprintf("close VOTable: status %q is not OK, OVERFLOW or ERROR", status), "")
 	}
-	w.raw("</TABLEDATA></DATA>\n</TABLE>\n")
+	if w.stream != nil && w.err == nil {
+		w.err = w.stream.Close()
+		w.raw("</STREAM>")
+	}
+	w.raw("</" + w.form.String() + "></DATA>\n</TABLE>\n")
 	w.status(status, message)
 	w.raw("</RESOURCE>\n</VOTABLE>\n")
 	return w.flush()
@@ -93,7 +144,68 @@ func (w *Writer) start() {
 	for _, f := range w.fields {
 		w.field(f)
 	}
-	w.raw("<DATA><TABLEDATA>\n")
+	w.raw("<DATA><" + w.form.String() + ">")
+	if w.form == TableData {
+		w.raw("\n")
+		return
+	}
+	w.raw(`<STREAM encoding="base64">`)
+	w.stream = base64.NewEncoder(base64.StdEncoding, w.out)
+	for i := range w.cells {
+		if err := w.cells[i].checkBinary(Limits{}.withDefaults()); err != nil {
+			_ = w.refuse(i, err)
+		}
+	}
+}
+
+// begin makes the document ready for a row of n cells.
+func (w *Writer) begin(n int) {
+	w.start()
+	if w.err == nil && w.closed {
+		w.err = fault.New(fault.Invalid, "write VOTable row: the document is closed", "")
+	}
+	if w.err == nil && n != len(w.fields) {
+		w.err = fault.New(fault.Invalid, fmt.Sprintf("write VOTable row: %d cells for %d fields", n, len(w.fields)), "")
+	}
+}
+
+// refuse says that field i cannot hold what was to be written.
+func (w *Writer) refuse(i int, err error) error {
+	if w.err == nil {
+		w.err = fault.New(fault.Invalid, fmt.Sprintf("write VOTable row as %s, field %s: %s", w.form, fieldName(w.fields[i], i), err), "")
+	}
+	return w.err
+}
+
+func (w *Writer) writeBinaryText(row []string) error {
+	values := make([]any, len(row))
+	for i, cell := range row {
+		var err error
+		if values[i], err = w.cells[i].value([]byte(cell)); err != nil {
+			return w.refuse(i, err)
+		}
+	}
+	return w.writeBinary(values)
+}
+
+func (w *Writer) writeBinary(row []any) error {
+	w.row = w.row[:0]
+	if w.form == Binary2 {
+		w.row = append(w.row, make([]byte, (len(row)+7)/8)...)
+	}
+	for i, v := range row {
+		if v == nil && w.form == Binary2 {
+			w.row[i/8] |= 0x80 >> (i % 8)
+			w.row = w.cells[i].appendBlank(w.row)
+			continue
+		}
+		var err error
+		if w.row, err = w.cells[i].appendBinary(w.row, v); err != nil {
+			return w.refuse(i, err)
+		}
+	}
+	_, w.err = w.stream.Write(w.row)
+	return w.err
 }
 
 func (w *Writer) field(f Field) {
