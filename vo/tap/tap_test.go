@@ -169,7 +169,7 @@ func TestEveryFailureHasItsKindAndIsRetriedOnlyWhereItMayPass(t *testing.T) {
 		{"a cut document", reply{body: head + oneTR}, fault.Unavailable, true, "the answer is cut"},
 		{"a cut connection", reply{body: head, length: 5000}, fault.Unavailable, true, "unexpected EOF"},
 		{"a malformed document", reply{body: head + "<TR><TD></TR>" + foot}, fault.Unavailable, false, "a broken answer"},
-		{"BINARY", reply{body: `<VOTABLE><RESOURCE type="results"><TABLE><FIELD name="a" datatype="int"/><DATA><BINARY/></DATA></TABLE></RESOURCE></VOTABLE>`}, fault.Invalid, false, "unsupported: BINARY"},
+		{"FITS", reply{body: `<VOTABLE><RESOURCE type="results"><TABLE><FIELD name="a" datatype="int"/><DATA><FITS/></DATA></TABLE></RESOURCE></VOTABLE>`}, fault.Invalid, false, "unsupported: FITS"},
 		{"moved", reply{code: 301, header: map[string]string{"Location": "https://elsewhere.example/tap"}}, fault.Invalid, false, "moved to https://elsewhere.example/tap"},
 		{"a loop", reply{code: 303, header: map[string]string{"Location": "/tap/sync"}}, fault.Invalid, false, "more than 5 redirects"},
 		{"a redirect to a file", reply{code: 303, header: map[string]string{"Location": "file:///etc/passwd"}}, fault.Invalid, false, "redirect from http to file"},

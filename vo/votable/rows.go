@@ -82,7 +82,17 @@ func (r *Reader) scanRow(dst *row) (found bool, err error) {
 func (r *Reader) scanCells(dst *row) error {
 	dst.text, dst.cells = dst.text[:0], dst.cells[:0]
 	dst.line, dst.col = r.scan.place()
+	unprefixed := string(r.scan.tag) == "TR" // then <TD> is in the same namespace
 	for {
+		if unprefixed && len(dst.cells) < len(r.fields) {
+			if cell, ok := r.scan.plainCell(); ok {
+				if err := r.addText(dst, len(dst.text), cell); err != nil {
+					return err
+				}
+				dst.cells = append(dst.cells, span{len(dst.text) - len(cell), len(dst.text)})
+				continue
+			}
+		}
 		t, err := r.scan.next()
 		switch {
 		case err != nil:
@@ -123,14 +133,22 @@ func (r *Reader) scanCell(dst *row) error {
 			dst.cells = append(dst.cells, span{start, len(dst.text)})
 			return nil
 		}
-		dst.text = append(dst.text, r.scan.chunk...)
-		if len(dst.text)-start > r.limits.CellBytes {
-			return r.scan.fail("a cell longer than %d bytes (Limits.CellBytes)", r.limits.CellBytes)
-		}
-		if len(dst.text) > r.limits.RowBytes {
-			return r.scan.fail("a row longer than %d bytes (Limits.RowBytes)", r.limits.RowBytes)
+		if err := r.addText(dst, start, r.scan.chunk); err != nil {
+			return err
 		}
 	}
+}
+
+// addText adds to the cell that begins at start.
+func (r *Reader) addText(dst *row, start int, chunk []byte) error {
+	dst.text = append(dst.text, chunk...)
+	if len(dst.text)-start > r.limits.CellBytes {
+		return r.scan.fail("a cell longer than %d bytes (Limits.CellBytes)", r.limits.CellBytes)
+	}
+	if len(dst.text) > r.limits.RowBytes {
+		return r.scan.fail("a row longer than %d bytes (Limits.RowBytes)", r.limits.RowBytes)
+	}
+	return nil
 }
 
 // checkEncoding refuses a cell whose content is not its text.
