@@ -62,30 +62,73 @@ func TestTheTextOfAStreamMayBeBrokenAnywhere(t *testing.T) {
 	}
 }
 
-func TestAGzippedStreamIsRead(t *testing.T) {
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	if _, err := z.Write([]byte(strings.Repeat(twoRows, 1000))); err != nil {
+func zipped(t testing.TB, raw string) string {
+	t.Helper()
+	var data bytes.Buffer
+	z := gzip.NewWriter(&data)
+	if _, err := z.Write([]byte(raw)); err != nil {
 		t.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return data.String()
+}
+
+func TestMoreRowsTakeNoMoreMemory(t *testing.T) {
+	allocations := func(form string, rows int) float64 {
+		var doc string
+		switch form {
+		case "TABLEDATA":
+			doc = results(strings.Repeat("<TR><TD>x</TD><TD>1</TD></TR>\n", rows))
+		case "BINARY2":
+			doc = streamed(fieldsAB, form, "", in64(strings.Repeat("\x00"+twoRows[:9], rows)))
+		default:
+			doc = streamed(fieldsAB, form, ` encoding="gzip"`, in64(zipped(t, strings.Repeat(twoRows[:9], rows))))
+		}
+		return testing.AllocsPerRun(1, func() {
+			rd, err := votable.NewReader(strings.NewReader(doc), votable.Limits{})
+			for err == nil {
+				err = rd.Next(nil)
+			}
+			if !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+		})
+	}
+	for _, form := range []string{"TABLEDATA", "BINARY", "BINARY2"} {
+		if few, many := allocations(form, 100), allocations(form, 50_000); many > few+100 {
+			t.Errorf("%s: %v allocations for 100 rows, %v for 50000", form, few, many)
+		}
+	}
+}
+
+func TestAGzippedStreamIsRead(t *testing.T) {
+	data := zipped(t, strings.Repeat(twoRows, 1000))
 	doc := func(raw string) string { return streamed(fieldsAB, "BINARY", ` encoding="gzip"`, in64(raw)) }
-	rows, err := texts(strings.NewReader(doc(zipped.String())), votable.Limits{})
+	rows, err := texts(strings.NewReader(doc(data)), votable.Limits{})
 	if !errors.Is(err, io.EOF) || len(rows) != 2000 || rows[1999][0] != "yz" {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 	if rows, err := texts(strings.NewReader(doc("")), votable.Limits{}); !errors.Is(err, io.EOF) || len(rows) != 0 {
 		t.Errorf("empty: %d rows, %v", len(rows), err)
 	}
-	for cut := 1; cut < zipped.Len(); cut++ {
-		if _, err := texts(strings.NewReader(doc(zipped.String()[:cut])), votable.Limits{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+	for cut := 1; cut < len(data); cut++ {
+		if _, err := texts(strings.NewReader(doc(data[:cut])), votable.Limits{}); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("gzip data cut at %d: %v", cut, err)
 		}
 	}
 	if _, err := texts(strings.NewReader(doc("not gzip data")), votable.Limits{}); err == nil || !strings.Contains(err.Error(), "not good gzip") {
 		t.Errorf("not gzip: %v", err)
+	}
+}
+
+func TestALongStreamOutsideResultsIsRead(t *testing.T) {
+	const n = 100_000
+	doc := strings.Replace(streamed(fieldsAB, "BINARY", "", in64(strings.Repeat(twoRows, n/2))), ` type="results"`, "", 1)
+	rows, err := texts(strings.NewReader(doc), votable.Limits{})
+	if !errors.Is(err, io.EOF) || len(rows) != n || !cmp.Equal(rows[n-2:], [][]string{{"x", "1"}, {"yz", "2"}}) {
+		t.Errorf("%d rows, %v", len(rows), err)
 	}
 }
 
@@ -117,6 +160,18 @@ func TestACutDocumentWithAStreamIsNeverTheEndOfData(t *testing.T) {
 			if !errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &syntax) {
 				t.Fatalf("cut at %d of %d (%q): %v", cut, len(whole), whole[max(0, cut-20):cut], err)
 			}
+		}
+	}
+}
+
+func TestTextBehindTheEndIsTheLastRow(t *testing.T) {
+	for cut := 9; cut < 19; cut++ {
+		rd, err := votable.NewReader(strings.NewReader(streamed(fieldsAB, "BINARY", "", in64(twoRows[:cut]))), votable.Limits{})
+		for err == nil {
+			err = rd.Next(nil)
+		}
+		if got := rd.Text(); !cmp.Equal(got, []string{"x", "1"}) {
+			t.Errorf("cut at %d: %q after %v", cut, got, err)
 		}
 	}
 }

@@ -66,33 +66,32 @@ type shape struct {
 	width    int  // of the strings in an array of strings; 0 when it is one string, or none
 }
 
-// shapeOf reads an arraysize: "" and "1" are a scalar, "3", "2x2", "*", "10*", "4x*" arrays.
+// shapeOf reads an arraysize: "" and "1" are a scalar, "3", "2x2", "*", "10*", "4x*" arrays. Where
+// there is an error, it gives a scalar with it.
 func shapeOf(arraysize string) (shape, error) {
+	scalar := shape{count: 1}
 	size := strings.ReplaceAll(arraysize, " ", "")
-	s := shape{count: 1}
 	if size == "" {
-		return s, nil
+		return scalar, nil
 	}
+	s := scalar
 	dims := strings.Split(size, "x")
 	for i, dim := range dims {
-		last := i == len(dims)-1
 		bound, star := strings.CutSuffix(dim, "*")
-		if star {
-			if !last {
-				return s, fmt.Errorf("arraysize %.40q has a variable dimension before its last", arraysize)
-			}
-			s.variable = true
-			if bound == "" {
-				s.count = 0
-				break
-			}
+		if star && i < len(dims)-1 {
+			return scalar, fmt.Errorf("arraysize %.40q has a variable dimension before its last", arraysize)
+		}
+		s.variable = star
+		if star && bound == "" {
+			s.count = 0
+			break
 		}
 		n, err := strconv.Atoi(bound)
 		if err != nil || n < 0 || bound[0] == '+' {
-			return s, fmt.Errorf("arraysize %.40q is not a list of sizes such as 3, 2x2, * or 4x10*", arraysize)
+			return scalar, fmt.Errorf("arraysize %.40q is not a list of sizes such as 3, 2x2, * or 4x10*", arraysize)
 		}
 		if n > 0 && s.count > math.MaxInt32/n {
-			return s, fmt.Errorf("arraysize %.40q is larger than any cell may be", arraysize)
+			return scalar, fmt.Errorf("arraysize %.40q is larger than any cell may be", arraysize)
 		}
 		s.count *= n
 		if i == 0 && len(dims) > 1 {

@@ -21,10 +21,11 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("\xff\xfe<\x00V\x00"))
 	f.Add([]byte(streamed(fieldsAB, "BINARY", ` encoding="base64"`, in64(twoRows))))
 	f.Add([]byte(streamed(fieldsAB, "BINARY2", "", "\n"+in64("\x40"+twoRows[:9])+"\n")))
-	f.Add([]byte(streamed(fieldsAB, "BINARY", ` encoding="gzip"`, "H4sIAAAAAAAC/2NgYGCoAGIAdjLrGwkAAAA=")))
+	f.Add([]byte(streamed(fieldsAB, "BINARY", ` encoding="gzip"`, in64(zipped(f, twoRows)))))
 	for _, field := range []string{`"boolean" arraysize="*"`, `"bit" arraysize="9"`, `"bit" arraysize="*"`, `"unsignedByte"`, `"long" arraysize="2x*"`, `"char" arraysize="2x2"`, `"unicodeChar" arraysize="2x*"`, `"float"`, `"doubleComplex" arraysize="1*"`} {
 		f.Add([]byte(streamed(`<FIELD name="f" datatype=`+field+`><VALUES null="1"/></FIELD>`, "BINARY2", "", "AAAAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")))
 	}
+	f.Add([]byte(streamed(fieldsAB, "BINARY", "", in64(twoRows[:5]))))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		rd, err := votable.NewReader(bytes.NewReader(doc), votable.Limits{CellBytes: 1 << 10, RowBytes: 1 << 12})
 		if err == nil {

@@ -139,6 +139,27 @@ func (r *Reader) scanCell(dst *row) error {
 	}
 }
 
+// plainCell reads the next cell when it is, as most are, <TD>text</TD> with nothing to expand, and
+// in the buffer. Otherwise it reads nothing. The caller has made sure that <TD> needs no namespace
+// looked up. The text is valid until the next call.
+func (s *scanner) plainCell() (text []byte, ok bool) {
+	const opening, closing = "<TD>", "</TD>"
+	rest := s.buf[s.pos:s.end]
+	if s.closing || s.inCDATA || s.depth() == s.limits.Depth || len(rest) < len(opening) || string(rest[:len(opening)]) != opening {
+		return nil, false
+	}
+	rest = rest[len(opening):]
+	n := 0
+	for n < len(rest) && ordinary[rest[n]] {
+		n++
+	}
+	if len(rest) < n+len(closing) || string(rest[n:n+len(closing)]) != closing {
+		return nil, false
+	}
+	s.pos += len(opening) + n + len(closing)
+	return rest[:n], true
+}
+
 // addText adds to the cell that begins at start.
 func (r *Reader) addText(dst *row, start int, chunk []byte) error {
 	dst.text = append(dst.text, chunk...)

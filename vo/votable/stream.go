@@ -22,8 +22,9 @@ type stream struct {
 	limits Limits
 	fields []Field
 	cells  []decoder
-	mask   int // bytes of the null mask before each row; 0 in BINARY
-	rows   int // rows begun
+	mask   int    // bytes of the null mask before each row; 0 in BINARY
+	rows   int    // rows begun
+	spans  []span // cells of the row at hand
 
 	buf      []byte
 	pos, end int   // bytes read and not yet taken
@@ -89,14 +90,13 @@ func (d *decoder) cellBytes(count int, limits Limits) (int, error) {
 }
 
 // readRow reads the next row into dst: its bytes, and where in them each cell is. A null is an
-// empty cell. It returns io.EOF behind the last row.
+// empty cell. It returns io.EOF behind the last row. After an error dst is the row before.
 func (s *stream) readRow(dst *row) error {
 	if err := s.need(1); err != nil {
 		return err
 	}
 	s.rows++
-	dst.number = s.rows
-	dst.cells = dst.cells[:0]
+	s.spans = s.spans[:0]
 	if err := s.need(s.mask); err != nil {
 		return s.cut(err, 0)
 	}
@@ -106,13 +106,15 @@ func (s *stream) readRow(dst *row) error {
 		if err != nil {
 			return err
 		}
-		dst.cells = append(dst.cells, cell)
+		s.spans = append(s.spans, cell)
 		at = next
 	}
 	if at == 0 {
 		return s.scan.fail("data in the STREAM of a table whose rows have no bytes")
 	}
+	dst.number = s.rows
 	dst.text = append(dst.text[:0], s.buf[s.pos:s.pos+at]...)
+	dst.cells = append(dst.cells[:0], s.spans...)
 	s.pos += at
 	return nil
 }

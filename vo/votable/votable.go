@@ -31,8 +31,8 @@ type Info struct {
 // Limits bounds what one document may make a Reader hold. A zero field means its default. A
 // document past a limit is refused with a *SyntaxError that names the limit.
 type Limits struct {
-	RowBytes  int // text of one row; default 8 MiB
-	CellBytes int // text of one cell; default 4 MiB
+	RowBytes  int // one row, as text or as the bytes of a stream; default 8 MiB
+	CellBytes int // one cell, likewise; also how many bits an array of them may have; default 4 MiB
 	AttrBytes int // attributes of one element together, and its text where kept (longer INFO and DESCRIPTION text is cut); default 1 MiB
 	Depth     int // open elements; default 64
 	Fields    int // columns; default 4096
