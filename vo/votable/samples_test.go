@@ -97,6 +97,22 @@ func TestWhatStiltsWroteHasEqualCellsInEverySerialization(t *testing.T) {
 	}
 }
 
+func TestASampleThatIsCutIsNeverTheEndOfData(t *testing.T) {
+	dir := sharedDir(t, "rigs", "tap", "samples", "votable")
+	for _, name := range []string{"alltypes-td.vot", "alltypes-binary.vot", "alltypes-binary2.vot", "arrays-stilts-binary2.vot"} {
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := strings.TrimSpace(string(raw))
+		for cut := range len(whole) {
+			if _, err := texts(strings.NewReader(whole[:cut]), votable.Limits{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatalf("%s cut at %d of %d: %v", name, cut, len(whole), err)
+			}
+		}
+	}
+}
+
 func TestAnUploadJoinInBINARY2IsReadToItsEnd(t *testing.T) {
 	rows, err := textsOf(t, filepath.Join(sharedDir(t, "rigs", "tap", "samples", "http"), "upload-eq-20-b2.vot"))
 	want := []string{"HIPASSJ1313-15", "ASKAP-72962", "HIPASSJ1313-15_A_beam12_10arc_split.ms.tar", "2464891"}
