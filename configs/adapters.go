@@ -20,7 +20,7 @@ var publicTapURL = map[string]string{
 	AdapterVizier: "https://tapvizier.cds.unistra.fr/TAPVizieR/tap",
 }
 
-// AdapterURL gives the TAP base URL of an adapter: from overrides (--archive NAME=URL, settings),
+// AdapterURL gives the TAP base URL of an adapter: from overrides (--archive NAME=URL, BEAMPIPE_ARCHIVES),
 // else from the project, else the public one of casda and vizier. Any other name without a URL, and
 // a URL that is not http or https or that holds a password, is fault.Invalid.
 func (p *Project) AdapterURL(name string, overrides map[string]string) (string, error) {

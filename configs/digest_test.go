@@ -2,14 +2,12 @@ package configs
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/google/jsonschema-go/jsonschema"
 
 	"beampipe/fault"
 )
@@ -95,44 +93,5 @@ func TestFromCanonicalRefusesWhatItDidNotWrite(t *testing.T) {
 		if _, err := FromCanonical([]byte(text)); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v", text, err)
 		}
-	}
-}
-
-func TestTheSchemaAcceptsWhatLoadsAndRefusesUnknownKeys(t *testing.T) {
-	var schema jsonschema.Schema
-	if err := json.Unmarshal(Schema(), &schema); err != nil {
-		t.Fatal(err)
-	}
-	resolved, err := schema.Resolve(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	check := func(text string) error {
-		root, err := parse([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := json.Marshal(root.any())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var v any
-		if err := json.Unmarshal(raw, &v); err != nil {
-			t.Fatal(err)
-		}
-		return resolved.Validate(v)
-	}
-	for _, text := range []string{small, string(shared(t, "wallaby_hires.v2.yaml")), string(shared(t, "minimal_survey.v2.yaml"))} {
-		if err := check(text); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, replacement := range []string{"  id: small\n  typo: 1", "  id: 5", "  description: no id"} {
-		if check(edit(t, "  id: small", replacement)) == nil {
-			t.Errorf("accepted %q", replacement)
-		}
-	}
-	if !bytes.Equal(Schema(), Schema()) {
-		t.Error("the schema is not the same each time")
 	}
 }

@@ -194,6 +194,15 @@ func (c *Local) WhyExecution(ctx context.Context, id string) (ExecutionWhy, erro
 		}
 	}
 	w.Sentence, w.Next = explainExecution(e, w.At)
+	if e.State == ledger.Ready && e.Held == nil {
+		kept, err := c.execution.Waiting(ctx, e)
+		if err != nil {
+			return w, err
+		}
+		if kept != "" {
+			w.Sentence = "ready: prepared; what keeps it is " + kept
+		}
+	}
 	return w, nil
 }
 

@@ -44,7 +44,7 @@ type LocalOptions struct {
 	Now        func() time.Time                   // for answers without a ledger; nil = time.Now
 }
 
-// Limits are the process-wide limits of BEAMPIPE_SHAPING_* (docs/survey.md).
+// Limits are the process-wide limits of BEAMPIPE_SHAPING_* (docs/operations.md).
 type Limits struct {
 	Discovery discovery.Limits
 	Execution execution.Limits

@@ -6,7 +6,6 @@ import (
 
 	"beampipe/discovery"
 	"beampipe/ledger"
-	"beampipe/profiles"
 )
 
 // readiness says of each source of an execution whether it still is what was pinned.
@@ -26,37 +25,16 @@ func readiness(v ledger.View, e ledger.Execution) ([]SourceReadiness, error) {
 	return list, nil
 }
 
-// figures are the limits that decide about an execution, with what is used of them.
+// figures are what decides about an execution: its attempt, its config, and each limit with what is used of it.
 func (c *Local) figures(v ledger.View, e ledger.Execution) ([]ExplainLimit, error) {
-	project, err := v.CountInFlight(e.Project, "")
-	if err != nil {
-		return nil, err
-	}
-	onProfile, err := v.CountInFlight("", e.Profile)
-	if err != nil {
-		return nil, err
-	}
-	all, err := v.CountInFlight("", "")
-	if err != nil {
-		return nil, err
-	}
-	stored, err := v.ProfileRevision(e.Profile, e.ProfileRevision)
-	if err != nil {
-		return nil, err
-	}
-	p, err := profiles.FromCanonical(stored.Spec)
-	if err != nil {
-		return nil, err
-	}
-	limit := "no limit"
-	if p.MaxConcurrent != nil {
-		limit = strconv.Itoa(*p.MaxConcurrent)
-	}
-	return []ExplainLimit{
+	list := []ExplainLimit{
 		{Name: "attempt", Value: strconv.Itoa(e.Attempt), From: fmt.Sprintf("%d retried by themselves", e.AutoRetries)},
-		{Name: "in flight, all", Value: strconv.Itoa(all), From: "BEAMPIPE_SHAPING_EXECUTION_MAX_IN_FLIGHT_RUNS"},
-		{Name: "in flight, project " + e.Project, Value: strconv.Itoa(project), From: "automation.execution.concurrent_execution_run_limit"},
-		{Name: "in flight, profile " + e.Profile, Value: fmt.Sprintf("%d of %s", onProfile, limit), From: fmt.Sprintf("profile revision %d, max_concurrent_executions", e.ProfileRevision)},
 		{Name: "config", Value: fmt.Sprintf("revision %d", e.ConfigRevision), From: "pinned when it was made"},
-	}, nil
+		{Name: "profile", Value: fmt.Sprintf("%s, revision %d", e.Profile, e.ProfileRevision), From: "of this attempt"},
+	}
+	limits, err := c.execution.Limits(v, e)
+	for _, l := range limits {
+		list = append(list, ExplainLimit{Name: l.Code, Value: fmt.Sprintf("%d of %d", l.Used, l.Bound), From: l.From})
+	}
+	return list, err
 }

@@ -69,6 +69,32 @@ func profileLimit(v ledger.View, p *profiles.Profile) (l limit, ok bool, err err
 	return inFlight("profile_in_flight_cap", used, *p.MaxConcurrent, fmt.Sprintf("max_concurrent_executions of profile %q", p.Name)), true, err
 }
 
+// LimitUse is one bound on how much may be in flight, with what is used of it and where it comes from.
+type LimitUse struct {
+	Code  string // project_in_flight_cap, in_flight_cap, queue_full, profile_in_flight_cap
+	Used  int
+	Bound int
+	From  string
+}
+
+// Limits gives every bound that decides about an execution, as it stands now.
+func (e *Engine) Limits(v ledger.View, x ledger.Execution) ([]LimitUse, error) {
+	cfg, err := e.project(v, x.Project, x.ConfigRevision)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.profile(v, x.Profile, x.ProfileRevision)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := e.allLimits(v, cfg, p)
+	uses := make([]LimitUse, len(limits))
+	for i, l := range limits {
+		uses[i] = LimitUse{Code: l.code, Used: l.used, Bound: l.bound, From: l.from}
+	}
+	return uses, err
+}
+
 // allLimits are all bounds on admission now.
 func (e *Engine) allLimits(v ledger.View, cfg *configs.Project, p *profiles.Profile) ([]limit, error) {
 	limits, err := e.processLimits(v, cfg)

@@ -151,18 +151,27 @@ func (a *app) actor() (string, error) {
 	return "user:" + name, nil
 }
 
-// archiveURLs reads the --archive flags.
+// archivesVariable says where archives are, as --archive does: NAME=URL, separated by blanks.
+const archivesVariable = "BEAMPIPE_ARCHIVES"
+
+// archiveURLs reads where archives are asked: the --archive flags, over the environment.
 func (a *app) archiveURLs() (map[string]string, error) {
 	urls := map[string]string{}
-	for _, text := range a.archives {
-		name, address, ok := strings.Cut(text, "=")
-		if !ok || name == "" || address == "" {
-			return nil, usagef("--archive %q: expected NAME=URL, for example casda=http://127.0.0.1:8080/tap", text)
+	for _, given := range []struct {
+		from string
+		list []string
+	}{{archivesVariable, strings.Fields(a.getenv(archivesVariable))}, {"--archive", a.archives}} {
+		named := map[string]bool{}
+		for _, text := range given.list {
+			name, address, ok := strings.Cut(text, "=")
+			if !ok || name == "" || address == "" {
+				return nil, usagef("%s %q: expected NAME=URL, for example casda=http://127.0.0.1:8080/tap", given.from, text)
+			}
+			if named[name] {
+				return nil, usagef("%s: %q is given twice", given.from, name)
+			}
+			named[name], urls[name] = true, address
 		}
-		if _, twice := urls[name]; twice {
-			return nil, usagef("--archive: %q is given twice", name)
-		}
-		urls[name] = address
 	}
 	return urls, nil
 }

@@ -153,7 +153,7 @@ func (w *Writer) start() {
 	w.stream = base64.NewEncoder(base64.StdEncoding, w.out)
 	for i := range w.cells {
 		if err := w.cells[i].checkBinary(Limits{}.withDefaults()); err != nil {
-			_ = w.refuse(i, err)
+			_ = w.refuse(i, err) // it is kept, and every later call gives it
 		}
 	}
 }
