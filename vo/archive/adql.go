@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// maxQueryBytes bounds a query.
-const maxQueryBytes = 256 << 10
-
 // lexeme is a piece of ADQL (ADQL 2.1 section 2): its text is as written.
 type lexeme struct {
 	kind lexemeKind
@@ -30,10 +27,8 @@ const (
 // translate turns an ADQL query into one SELECT of SQLite. It knows ADQL's pieces, not its whole
 // grammar: what it lets through and SQLite does not understand is SQLite's error. Literals and
 // quoted names pass as they are; everything else is put together anew from known pieces.
-func translate(adql string) (string, error) {
-	if len(adql) > maxQueryBytes {
-		return "", fmt.Errorf("the query is longer than %d bytes", maxQueryBytes)
-	}
+// prefixed are the columns for which a LIKE is helped (see prefix.go).
+func translate(adql string, prefixed ...string) (string, error) {
 	pieces, err := lex(adql)
 	if err != nil {
 		return "", err
@@ -41,8 +36,18 @@ func translate(adql string) (string, error) {
 	if len(pieces) == 0 || !pieces[0].is("SELECT") {
 		return "", fmt.Errorf("only SELECT queries are answered")
 	}
-	t := translation{adql: adql, levels: []level{{}}}
+	t := translation{adql: adql, levels: []level{{}}, prefixColumns: prefixed}
+	if slices.ContainsFunc(pieces, func(p lexeme) bool { return p.is("BETWEEN") }) {
+		t.prefixColumns = nil // its AND is another one
+	}
 	for i := 0; i < len(pieces); i++ {
+		if m, found := t.findPrefixMatch(pieces, i); found {
+			if err := t.takePrefixMatch(m); err != nil {
+				return "", err
+			}
+			i += len(m.column) + len(m.pattern) // and the LIKE
+			continue
+		}
 		used, err := t.take(pieces[i:])
 		if err != nil {
 			return "", err
@@ -66,6 +71,8 @@ type translation struct {
 	adql   string
 	out    []string
 	levels []level
+
+	prefixColumns []string
 }
 
 // maxLevels bounds the parentheses inside each other.

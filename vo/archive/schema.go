@@ -30,7 +30,7 @@ var votableTypes = map[string]struct{ datatype, arraysize string }{
 var obscore = table{
 	schema: "ivoa", name: "obscore",
 	about: "Observations (ObsCore 1.1), with the columns that CASDA adds.",
-	key:   []string{"filename", "obs_id", "obs_publisher_did"},
+	key:   []string{"filename", "obs_id", "obs_publisher_did"}, indexes: []string{"target_name"},
 	columns: []column{
 		{"dataproduct_type", "TEXT", "", "meta.code.class", "Kind of data product"},
 		{"calib_level", "INTEGER", "", "meta.code;obs.calib", "Calibration level, 0 to 4"},

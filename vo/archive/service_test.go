@@ -13,6 +13,8 @@ import (
 	"beampipe/vo/archive"
 	"beampipe/vo/tap"
 	"beampipe/vo/votable"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestTheServiceDescribesItself(t *testing.T) {
@@ -22,7 +24,7 @@ func TestTheServiceDescribesItself(t *testing.T) {
 	must(t, c.Available(t.Context()))
 	raw, err := c.Capabilities(t.Context())
 	must(t, err)
-	for _, want := range []string{"demonstration archive", "ivo://ivoa.net/std/TAP", "http://vo.example/tap"} {
+	for _, want := range []string{"demonstration archive", "ivo://ivoa.net/std/TAP", "https://vo.example/tap"} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("capabilities without %q", want)
 		}
@@ -37,6 +39,58 @@ func TestTheServiceDescribesItself(t *testing.T) {
 		if path == "tables" && (!strings.Contains(body, "<name>&#34;VIII/73/hicat&#34;</name>") || !strings.Contains(body, "RVmom")) {
 			t.Errorf("tables: %s", body)
 		}
+	}
+}
+
+// capabilities gives the document, and what a client reads of it.
+func capabilities(t *testing.T, a *archive.Archive) (document string, c capability) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", archive.URL+"/capabilities", http.NoBody)
+	must(t, err)
+	document = do(t, client(a), req).body
+	var all struct {
+		List []capability `xml:"capability"`
+	}
+	must(t, xml.Unmarshal([]byte(document), &all))
+	return document, all.List[0]
+}
+
+type capability struct {
+	Standard  string   `xml:"standardID,attr"`
+	Versions  []string `xml:"language>version"`
+	Forms     []string `xml:"language>languageFeatures>feature>form"`
+	Aliases   []string `xml:"outputFormat>alias"`
+	Retention int      `xml:"retentionPeriod>default"`
+	Duration  int      `xml:"executionDuration>hard"`
+	Output    []bound  `xml:"outputLimit>hard"`
+	OutputDef []bound  `xml:"outputLimit>default"`
+	Upload    []bound  `xml:"uploadLimit>hard"`
+	Method    struct {
+		ID string `xml:"ivo-id,attr"`
+	} `xml:"uploadMethod"`
+}
+
+type bound struct {
+	Unit string `xml:"unit,attr"`
+	Text string `xml:",chardata"`
+}
+
+func TestCapabilitiesTellTheLimits(t *testing.T) {
+	_, got := capabilities(t, open(t, archive.Options{MaxRec: 5000, Limits: archive.Limits{OutputRows: 200, Retention: 2 * time.Hour}}))
+	want := capability{
+		Standard: "ivo://ivoa.net/std/TAP", Versions: []string{"2.0", "2.1"},
+		Forms:     []string{"LOWER", "UPPER", "COALESCE", "UNION", "EXCEPT", "INTERSECT"},
+		Aliases:   []string{"votable/td", "votable", "application/x-votable+xml", "text/xml", "votable/b", "votable/b2", "csv", "text/csv"},
+		Retention: 7200, Duration: 600,
+		Output: []bound{{"row", "5000"}}, OutputDef: []bound{{"row", "200"}}, Upload: []bound{{"byte", "20000000"}},
+	}
+	want.Method.ID = "ivo://ivoa.net/std/TAPRegExt#upload-inline"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	_, got = capabilities(t, open(t, archive.Options{Limits: archive.Limits{UploadRows: 500}}))
+	if diff := cmp.Diff([]bound{{"row", "500"}}, got.Upload); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -73,7 +127,7 @@ func TestParametersHaveNoCaseAndAreChecked(t *testing.T) {
 		good + "&request=doquery&maxrec=0&responseformat=votable/td": 200,
 		good + "&REQUEST=doThis":   400,
 		good + "&MAXREC=-1":        400,
-		good + "&FORMAT=csv":       400,
+		good + "&FORMAT=fits":      400,
 		good + "&UPLOAD=t,param:t": 400,
 		"LANG=PQL&QUERY=x":         400,
 		"LANG=ADQL":                400,

@@ -84,6 +84,40 @@ func askAll(t testing.TB, c *tap.Client, names []string, filesPerSource int) {
 	must(t, group.Wait())
 }
 
+// BenchmarkJoin asks for 1,000 sources over some 10,000 files at once, in each of the ways there are.
+func BenchmarkJoin(b *testing.B) {
+	a := open(b, archive.Options{})
+	var list []archive.Observation
+	var names, literals []string
+	for i := range 1000 {
+		name := fmt.Sprintf("HIPASSJ%04d-21", i)
+		names, literals = append(names, name), append(literals, "'"+name+"'")
+		for beam := range 10 {
+			list = append(list, archive.Observation{Filename: fmt.Sprintf("%s_A_beam%02d.ms.tar", name, beam), TargetName: name, Collection: "WALLABY", TMax: float64(beam)})
+		}
+	}
+	must(b, a.AddObservations(b.Context(), list))
+	table := map[string]string{"s": sources(b, names...)}
+	const columns = "SELECT o.obs_id, o.filename, o.filesize, o.t_max, o.target_name FROM "
+	for name, adql := range map[string]string{
+		"equal":  columns + "TAP_UPLOAD.s u JOIN ivoa.obscore o ON o.target_name = u.source_identifier WHERE o.obs_collection IN ('WALLABY')",
+		"prefix": columns + "TAP_UPLOAD.s u JOIN ivoa.obscore o ON o.filename LIKE u.source_identifier || '%' WHERE o.obs_collection IN ('WALLABY')",
+		"list":   columns + "ivoa.obscore o WHERE o.target_name IN (" + strings.Join(literals, ",") + ") AND o.obs_collection IN ('WALLABY')",
+		"latest": columns + `TAP_UPLOAD.s u JOIN ivoa.obscore o ON o.filename LIKE u.source_identifier || '%'
+			JOIN (SELECT v.source_identifier AS id, MAX(p.t_max) AS mx FROM TAP_UPLOAD.s v JOIN ivoa.obscore p ON p.filename LIKE v.source_identifier || '%' GROUP BY v.source_identifier) AS latest
+			ON latest.id = u.source_identifier AND o.t_max = latest.mx`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				got := askWith(b, a, "/sync", adql, table)
+				if rows, err := rowsOf(got.body); err != nil || len(rows) != 10_000 && len(rows) != 1000 {
+					b.Fatal(len(rows), err)
+				}
+			}
+		})
+	}
+}
+
 func TestASurveyIsAskedForInParallel(t *testing.T) {
 	const filesPerSource = 3
 	a, names := surveyArchive(t, filesPerSource)

@@ -3,7 +3,6 @@ package archive
 import (
 	"encoding/xml"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -38,94 +37,9 @@ func (a *Archive) serveAvailability(w http.ResponseWriter, r *http.Request) {
 	serveXML(w, doc)
 }
 
-type capabilities struct {
-	XMLName    xml.Name `xml:"http://www.ivoa.net/xml/VOSICapabilities/v1.0 capabilities"`
-	VR         string   `xml:"xmlns:vr,attr"`
-	VS         string   `xml:"xmlns:vs,attr"`
-	TR         string   `xml:"xmlns:tr,attr"`
-	XSI        string   `xml:"xmlns:xsi,attr"`
-	Capability []capability
-}
-
-type capability struct {
-	XMLName     xml.Name `xml:"capability"`
-	StandardID  string   `xml:"standardID,attr"`
-	Type        string   `xml:"xsi:type,attr,omitempty"`
-	Description string   `xml:"description,omitempty"`
-	Interface   service  `xml:"interface"`
-	Language    *language
-	Output      *output
-	Limit       *limit
-}
-
-type service struct {
-	Role    string `xml:"role,attr,omitempty"`
-	Version string `xml:"version,attr,omitempty"`
-	Type    string `xml:"xsi:type,attr"`
-	Access  access `xml:"accessURL"`
-}
-
-type access struct {
-	Use string `xml:"use,attr"`
-	URL string `xml:",chardata"`
-}
-
-type language struct {
-	XMLName     xml.Name `xml:"language"`
-	Name        string   `xml:"name"`
-	Version     string   `xml:"version"`
-	Description string   `xml:"description"`
-}
-
-type output struct {
-	XMLName xml.Name `xml:"outputFormat"`
-	MIME    string   `xml:"mime"`
-	Alias   string   `xml:"alias"`
-}
-
-type limit struct {
-	XMLName xml.Name `xml:"outputLimit"`
-	Default rowLimit `xml:"default"`
-	Hard    rowLimit `xml:"hard"`
-}
-
-type rowLimit struct {
-	Unit string `xml:"unit,attr"`
-	Rows string `xml:",chardata"`
-}
-
-// serveCapabilities says what the service can do (TAPRegExt 1.0).
-func (a *Archive) serveCapabilities(w http.ResponseWriter, r *http.Request) {
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
-	}
-	base := scheme + r.Host + "/tap"
-	rows := rowLimit{Unit: "row", Rows: strconv.Itoa(a.options.MaxRec)}
-	doc := capabilities{
-		VR:  "http://www.ivoa.net/xml/VOResource/v1.0",
-		VS:  "http://www.ivoa.net/xml/VODataService/v1.1",
-		TR:  "http://www.ivoa.net/xml/TAPRegExt/v1.0",
-		XSI: "http://www.w3.org/2001/XMLSchema-instance",
-		Capability: []capability{{
-			StandardID: "ivo://ivoa.net/std/TAP", Type: "tr:TableAccess", Description: about,
-			Interface: service{Role: "std", Version: "1.1", Type: "vs:ParamHTTP", Access: access{"base", base}},
-			Language:  &language{Name: "ADQL", Version: "2.0", Description: "One SELECT, without geometry; synchronous only."},
-			Output:    &output{MIME: votableFormat, Alias: "votable/td"},
-			Limit:     &limit{Default: rows, Hard: rows},
-		}},
-	}
-	for _, resource := range []string{"capabilities", "availability", "tables"} {
-		doc.Capability = append(doc.Capability, capability{
-			StandardID: "ivo://ivoa.net/std/VOSI#" + resource,
-			Interface:  service{Type: "vs:ParamHTTP", Access: access{"full", base + "/" + resource}},
-		})
-	}
-	serveXML(w, doc)
-}
-
 type tableSet struct {
-	XMLName xml.Name `xml:"http://www.ivoa.net/xml/VOSITables/v1.0 tableset"`
+	XMLName xml.Name `xml:"vosi:tableset"`
+	VOSI    string   `xml:"xmlns:vosi,attr"`
 	XSI     string   `xml:"xmlns:xsi,attr"`
 	VS      string   `xml:"xmlns:vs,attr"`
 	Schemas []schemaDoc
@@ -159,7 +73,7 @@ type dataDoc struct {
 
 // serveTables lists the tables and their columns.
 func (a *Archive) serveTables(w http.ResponseWriter, _ *http.Request) {
-	doc := tableSet{XSI: "http://www.w3.org/2001/XMLSchema-instance", VS: "http://www.ivoa.net/xml/VODataService/v1.1"}
+	doc := tableSet{VOSI: "http://www.ivoa.net/xml/VOSITables/v1.0", XSI: instanceSpace, VS: "http://www.ivoa.net/xml/VODataService/v1.1"}
 	for _, t := range tables {
 		schema := t.schema
 		if schema == "" {
