@@ -2,6 +2,7 @@ package configs
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ const (
 	tokenIdentifier                  // "name", "" is a quote in it
 	tokenComment                     // -- to the end of the line, /* to */
 	tokenSymbol                      // one character, or ||
+	tokenList                        // {name:list}
 )
 
 // adqlToken is the text from start to end of the query. A literal, identifier or comment that
@@ -59,6 +61,8 @@ func nextToken(query string, at int) adqlToken {
 			return adqlToken{kind: tokenComment, start: at, end: len(query), open: true}
 		}
 		return adqlToken{kind: tokenComment, start: at, end: at + 2 + end + 2}
+	case rest[0] == '{' && listPattern.MatchString(rest):
+		return adqlToken{kind: tokenList, start: at, end: at + strings.IndexByte(rest, '}') + 1}
 	case strings.HasPrefix(rest, "||"):
 		return adqlToken{kind: tokenSymbol, start: at, end: at + 2}
 	case isWordByte(rest[0]):
@@ -96,17 +100,34 @@ func isWordByte(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }
 
-// Placeholder is one {name} of a query template.
+// Placeholder is one {name} or {name:list} of a query template.
 type Placeholder struct {
 	Name      string
 	Offset    int  // in bytes, of the opening brace
-	InLiteral bool // it stands within a quoted literal, the only place where a value is safe
-	InLike    bool // that literal is (part of) the pattern of a LIKE, where _ and % match anything
+	InLiteral bool // it stands within a quoted literal, the only place where {name} is safe
+	InLike    bool // it is (part of) the pattern of a LIKE, where _ and % match anything
+	List      bool // {name:list}: many values, each quoted
+	InList    bool // it stands alone between parentheses or commas, the only place where {name:list} is safe
 }
 
-// placeholderPattern is a name in braces. Anything else in braces is part of the query; so is a
-// second brace around.
-var placeholderPattern = regexp.MustCompile(`\{[A-Za-z_][A-Za-z0-9_.-]*\}`)
+const listMark = ":list"
+
+// text is what stands between the braces.
+func (p Placeholder) text() string {
+	if p.List {
+		return p.Name + listMark
+	}
+	return p.Name
+}
+
+func (p Placeholder) end() int { return p.Offset + len("{") + len(p.text()) + len("}") }
+
+// A placeholder is a name in braces. Anything else in braces is part of the query; so is a second brace
+// around.
+var (
+	placeholderPattern = regexp.MustCompile(`\{[A-Za-z_][A-Za-z0-9_.-]*(:list)?\}`)
+	listPattern        = regexp.MustCompile(`^\{[A-Za-z_][A-Za-z0-9_.-]*:list\}`)
+)
 
 // Placeholders gives the placeholders of the template in order.
 func (q Query) Placeholders() []Placeholder {
@@ -122,13 +143,39 @@ func (q Query) Placeholders() []Placeholder {
 		for at < len(tokens) && tokens[at].end <= span[0] {
 			at++
 		}
-		p := Placeholder{Name: q.Template[span[0]+1 : span[1]-1], Offset: span[0]}
-		if at < len(tokens) && tokens[at].kind == tokenLiteral && tokens[at].start < span[0] {
+		p := Placeholder{Offset: span[0]}
+		p.Name, p.List = strings.CutSuffix(q.Template[span[0]+1:span[1]-1], listMark)
+		switch {
+		case at == len(tokens):
+		case tokens[at].kind == tokenLiteral && tokens[at].start < span[0]:
 			p.InLiteral, p.InLike = true, like[at]
+		case tokens[at].kind == tokenList:
+			p.InList, p.InLike = standsAlone(q.Template, tokens, at), like[at]
 		}
 		list[i] = p
 	}
 	return list
+}
+
+// standsAlone reports whether a token has a parenthesis or a comma on either side, comments aside.
+func standsAlone(query string, tokens []adqlToken, at int) bool {
+	before, after := at-1, at+1
+	for before >= 0 && tokens[before].kind == tokenComment {
+		before--
+	}
+	for after < len(tokens) && tokens[after].kind == tokenComment {
+		after++
+	}
+	if before < 0 || after == len(tokens) {
+		return false
+	}
+	left, right := query[tokens[before].start:tokens[before].end], query[tokens[after].start:tokens[after].end]
+	return (left == "(" || left == ",") && (right == ")" || right == ",")
+}
+
+// code leaves the comments out.
+func code(tokens []adqlToken) []adqlToken {
+	return slices.DeleteFunc(tokens, func(t adqlToken) bool { return t.kind == tokenComment })
 }
 
 // likePatterns says which tokens belong to the pattern of a LIKE: everything after the word, through

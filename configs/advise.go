@@ -13,6 +13,8 @@ func (p *Project) advise(f *findings) {
 	if p.Manifest == nil {
 		f.warn("manifest", CodeDefaultManifest, "no manifest section: entries by source with ra_string, dec_string and vsys, as in the predecessor", "")
 	}
+	p.adviseForms(f)
+	p.adviseCredentials(f)
 	fields := p.Discovery.PrepareMetadata.FieldMap
 	for _, target := range sortedKeys(fields) {
 		from := fields[target].From

@@ -91,26 +91,55 @@ func transforms(t *testing.T, yaml string) *Project {
 	return mustLoad(t, edit(t, "    present: {kind: is_present}\n", "    present: {kind: is_present}\n"+yaml))
 }
 
-func TestTheExampleInTheDocsLoads(t *testing.T) {
+// documented gives the YAML blocks of docs/survey.md.
+func documented(t *testing.T) []string {
+	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "docs", "survey.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(raw), "```yaml\n")
-	example, _, _ := strings.Cut(rest, "```")
-	p, report := Load([]byte(example), "docs/survey.md")
+	var blocks []string
+	for _, rest := range strings.Split(string(raw), "```yaml\n")[1:] {
+		block, _, _ := strings.Cut(rest, "```")
+		blocks = append(blocks, block)
+	}
+	return blocks
+}
+
+func TestTheExampleInTheDocsLoads(t *testing.T) {
+	p, report := Load([]byte(documented(t)[0]), "docs/survey.md")
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
 	if len(report.Warnings) > 0 || p.Metadata.ID != "my_survey" {
 		t.Errorf("%v", report.Warnings)
 	}
-	_, rest, _ = strings.Cut(rest, "```yaml\n")
-	blocks, _, _ := strings.Cut(rest, "```")
+}
+
+func TestEveryBlockInTheDocsLoadsWhereItBelongs(t *testing.T) {
+	blocks := documented(t)[1:]
+	if len(blocks) != 6 {
+		t.Fatalf("%d blocks; say below where the others belong", len(blocks))
+	}
+	credentials, query, list, upload, both, implied := blocks[0], blocks[1], blocks[2], blocks[3], blocks[4], blocks[5]
+	credentials = strings.Replace(credentials, "[casda, survey]", "[casda, survey, vizier]", 1)
+	mustLoadQuietly(t, edit(t, "adapters:\n  required: [casda]\n", credentials))
+	const position = "    - name: position\n      adapter: vizier\n      template: SELECT * FROM t WHERE name = '{source_name}'\n"
+	for _, batch := range []string{"", list, both, strings.Replace(upload, "u.source_identifier ||", "u.source_name ||", 1)} {
+		text := strings.Replace(small, position, query+batch, 1)
+		mustLoadQuietly(t, strings.Replace(text, "enrichments.position", "enrichments.ra_dec_vsys", 1))
+	}
+
 	text := strings.NewReplacer("name: position", "name: ra_dec_vsys", "enrichments.position", "enrichments.ra_dec_vsys", "name: files", "name: sbid_to_eval_file").Replace(small)
-	implied := mustLoad(t, text)
-	said := mustLoad(t, strings.Replace(text, "    field_map:", "    "+strings.ReplaceAll(strings.TrimSpace(blocks), "\n", "\n    ")+"\n    field_map:", 1))
-	if implied.Digest() != said.Digest() {
+	said := strings.Replace(text, "    field_map:", "    "+strings.ReplaceAll(strings.TrimSpace(implied), "\n", "\n    ")+"\n    field_map:", 1)
+	if mustLoad(t, text).Digest() != mustLoad(t, said).Digest() {
 		t.Error("the blocks in the docs are not those that the names imply")
+	}
+}
+
+func mustLoadQuietly(t *testing.T, text string) {
+	t.Helper()
+	if _, report := Load([]byte(text), "test.yaml"); !report.Valid || len(report.Warnings) > 0 {
+		t.Errorf("%v %v\n%s", report.Errors, report.Warnings, text)
 	}
 }

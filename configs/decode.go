@@ -118,7 +118,12 @@ func (r *reader) adapters(s *section, a *Adapters) {
 	t.integer("timeout_seconds", &a.Tap.TimeoutSeconds)
 	t.integer("retries", &a.Tap.Retries)
 	t.boolean("fail_open", &a.Tap.FailOpen)
+	t.optionalInteger("max_concurrency", &a.Tap.MaxConcurrency)
+	t.optionalFloat("requests_per_second", &a.Tap.RequestsPerSecond)
+	t.optionalText("mode", &a.Tap.Mode)
+	t.optionalInteger("max_wait_minutes", &a.Tap.MaxWaitMinutes)
 	t.done()
+	a.Credentials = r.credentials(s)
 	s.done()
 }
 

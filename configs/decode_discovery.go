@@ -28,10 +28,46 @@ func (r *reader) queries(s *section, key string) []Query {
 		item.text("template", &q.Template)
 		item.optionalText("source_id_transform", &q.SourceIDTransform)
 		item.optionalText("key_column", &q.Key)
+		item.optionalText("latest_by", &q.LatestBy)
+		q.Batch = r.forms(item)
 		item.done()
 		queries = append(queries, q)
 	}
 	return queries
+}
+
+// forms reads batch: one form or a list of them.
+func (r *reader) forms(s *section) []BatchForm {
+	n := s.get("batch")
+	if n == nil {
+		return nil
+	}
+	var items []*section
+	switch {
+	case n.kind == kindObject:
+		items = []*section{r.section(n, s.at("batch")+"[0]")}
+	case n.kind == kindList && len(n.items) == 0:
+		r.structure(s.at("batch"), "an empty list; expected at least one form", "leave batch out to ask source by source")
+	case n.kind == kindList:
+		items = s.items("batch")
+	default:
+		s.wrong("batch", "an object or a list of objects", n)
+	}
+	var forms []BatchForm
+	for _, item := range items {
+		var f BatchForm
+		item.text("upload", &f.Upload)
+		item.boolean("in_list", &f.InList)
+		item.text("key", &f.Key)
+		item.text("variable", &f.Variable)
+		item.boolean("keep_key", &f.KeepKey)
+		item.optionalText("template", &f.Template)
+		item.optionalInteger("max_rows", &f.MaxRows)
+		item.optionalInteger("max_bytes", &f.MaxBytes)
+		item.done()
+		forms = append(forms, f)
+	}
+	return forms
 }
 
 // mappings reads {target: {from, transform}}. A v1 document may also say {target: column}; other
@@ -134,6 +170,15 @@ func (r *reader) discoveryAutomation(s *section, d *DiscoveryAutomation) {
 	s.optionalInteger("tick_discovery_batch_limit", &d.TickDiscoveryBatchLimit)
 	s.optionalInteger("concurrent_discovery_batch_limit", &d.ConcurrentDiscoveryBatchLimit)
 	s.optionalText("schedule", &d.Schedule)
+	if n := s.get("mass_change"); n != nil {
+		m := newMassChange()
+		brake := r.section(n, s.at("mass_change"))
+		brake.integer("sources", &m.Sources)
+		brake.float("percent", &m.Percent)
+		brake.done()
+		d.MassChange = &m
+	}
+	s.optionalInteger("quarantine_after", &d.QuarantineAfter)
 	s.done()
 }
 
@@ -153,5 +198,6 @@ func (r *reader) executionAutomation(s *section, e *ExecutionAutomation) {
 	s.float("execution_rest_remote_poll_interval_seconds", &e.RestRemotePollIntervalSecs)
 	s.float("execution_slurm_remote_poll_interval_seconds", &e.SlurmRemotePollIntervalSecs)
 	s.optionalText("schedule", &e.Schedule)
+	s.optionalFloat("settle_hours", &e.SettleHours)
 	s.done()
 }

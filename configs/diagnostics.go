@@ -38,6 +38,8 @@ const (
 	CodeInvalidSchedule = "invalid_schedule"
 	CodeUnknownQuery    = "unknown_query"
 	CodeInvalidChoice   = "invalid_choice"
+	CodeInvalidBatch    = "invalid_batch"
+	CodeSecretValue     = "secret_not_a_reference"
 )
 
 // Codes of what is checked in addition: warnings in a Report. Those that RefuseDiscovery or
@@ -66,6 +68,10 @@ const (
 	CodeDefaultManifest  = "default_manifest"
 	CodeIgnoredKey       = "ignored_key"
 	CodeLiteralVariable  = "literal_template_var"
+	CodeNoFallback       = "no_fallback"
+	CodeKeyNotSelected   = "key_not_selected"
+	CodeUnusedCredential = "unused_credential"
+	CodeClearCredential  = "credential_in_clear"
 )
 
 // maxDiagnostics bounds the errors, and apart from them the warnings, of one report.

@@ -33,7 +33,8 @@ func (p *Project) ChangesFrom(old *Project) []Diagnostic {
 		[]any{was.FieldMap, was.DiscoveryFlags, was.Coordinates, was.Evaluation}, []any{is.FieldMap, is.DiscoveryFlags, is.Coordinates, is.Evaluation})
 	differs("definitions.transforms", CodeDefinitionsChanged, "the transforms", old.Definitions, p.Definitions)
 	differs("discovery.queries", CodeQueriesChanged, "the queries",
-		[]any{old.Discovery.Queries, old.Discovery.Enrichments}, []any{p.Discovery.Queries, p.Discovery.Enrichments})
+		[]any{signatureParts(old.Discovery.Queries), signatureParts(old.Discovery.Enrichments)},
+		[]any{signatureParts(p.Discovery.Queries), signatureParts(p.Discovery.Enrichments)})
 	return diagnostics(f.warnings)
 }
 

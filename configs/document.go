@@ -56,6 +56,8 @@ type Adapters struct {
 	VizierTapURL *string           `json:"vizier_tap_url,omitempty"`
 	TapURL       map[string]string `json:"tap_url,omitempty"` // extension key: adapter name to TAP URL
 	Tap          Tap               `json:"tap"`
+	// Credentials, extension key, says by adapter name where what proves who asks is found.
+	Credentials map[string]Credential `json:"credentials,omitempty"`
 }
 
 // Tap bounds one TAP question. FailOpen is accepted and never read: a failed query is a failure.
@@ -63,6 +65,13 @@ type Tap struct {
 	TimeoutSeconds int  `json:"timeout_seconds"` // per attempt
 	Retries        int  `json:"retries"`         // attempts after the first
 	FailOpen       bool `json:"fail_open"`
+
+	// Extension keys, nil when absent; the methods of the same name give their defaults. They hold for
+	// each archive.
+	MaxConcurrency    *int     `json:"max_concurrency,omitempty"`
+	RequestsPerSecond *float64 `json:"requests_per_second,omitempty"`
+	Mode              *string  `json:"mode,omitempty"` // ModeAuto, ModeSync or ModeAsync
+	MaxWaitMinutes    *int     `json:"max_wait_minutes,omitempty"`
 }
 
 // Values of Graph.Manifest.
@@ -99,6 +108,12 @@ type Query struct {
 	// Key, extension key key_column, is the result column that holds exactly the value asked for (or
 	// begins with it): the caller narrows the rows by it, so that an identifier with _ or % may stand in LIKE.
 	Key *string `json:"key_column,omitempty"`
+	// LatestBy, extension key latest_by, is a result column: of the rows that are a source's, only those
+	// with its largest number there count. It is applied once the rows are dealt to their sources.
+	LatestBy *string `json:"latest_by,omitempty"`
+	// Batch, extension key, says how to ask for many sources at once, in order of preference. The last
+	// resort is always Template, asked for one.
+	Batch []BatchForm `json:"batch,omitempty"`
 }
 
 // PrepareMetadata says how rows become metadata records.

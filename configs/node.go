@@ -54,6 +54,10 @@ func (n *node) get(key string) *node {
 func (n *node) find(path string) (line, column int) {
 	line, column = n.line, n.column
 	for path != "" {
+		if only, ok := strings.CutPrefix(path, "[0]"); ok && n.kind == kindObject { // a list of one, written as its entry
+			path = only
+			continue
+		}
 		next, rest, keyLine, keyColumn := n.step(path)
 		if next == nil {
 			return line, column

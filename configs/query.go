@@ -18,61 +18,113 @@ const (
 )
 
 // ADQL gives the query with every placeholder replaced by its value: once, from left to right, so
-// that braces in a value stay what they are, and with quotes doubled. It refuses (fault.Invalid)
-// what could change the query's meaning: a placeholder without a value or outside a quoted literal;
-// a value with control characters, invalid UTF-8 or more than MaxQueryValue bytes; in a LIKE an
-// empty value, and one with _ or % unless the query names its key_column.
+// that braces in a value stay what they are, and with quotes doubled; {name:list} becomes a list of
+// that one value, in quotes. It refuses (fault.Invalid) what could change the query's meaning: a
+// placeholder without a value; {name} outside a quoted literal; {name:list} anywhere but alone between
+// parentheses or commas; a value with control characters, invalid UTF-8 or more than MaxQueryValue
+// bytes; in a LIKE an empty value, and one with _ or % unless the query names its key_column.
 func (q Query) ADQL(vars map[string]string) (string, error) {
+	if err := q.checkTemplate(); err != nil {
+		return "", err
+	}
+	return q.fill(MaxQueryBytes, func(name string) ([]string, bool) {
+		text, ok := vars[name]
+		return []string{text}, ok
+	})
+}
+
+// checkTemplate refuses a template that cannot be read.
+func (q Query) checkTemplate() error {
 	if len(q.Template) > MaxQueryBytes {
-		return "", q.refuse(fmt.Sprintf("the template has %d bytes, expected at most %d", len(q.Template), MaxQueryBytes), "shorten the query")
+		return q.refuse(fmt.Sprintf("the template has %d bytes, expected at most %d", len(q.Template), MaxQueryBytes), "shorten the query")
 	}
 	if text := q.unterminated(); text != "" {
-		return "", q.refuse(text, "close it")
+		return q.refuse(text, "close it")
 	}
+	return nil
+}
+
+// fill replaces the placeholders. Only {name:list} takes more than one value.
+func (q Query) fill(most int, values func(name string) ([]string, bool)) (string, error) {
 	var b strings.Builder
 	from := 0
 	for _, p := range q.Placeholders() {
-		text, err := q.value(p, vars)
-		if err != nil {
+		if err := q.checkPlace(p); err != nil {
 			return "", err
 		}
-		b.WriteString(q.Template[from:p.Offset])
-		b.WriteString(strings.ReplaceAll(text, "'", "''"))
-		from = p.Offset + len(p.Name) + len("{}")
-		if b.Len() > MaxQueryBytes {
-			return "", q.refuse(fmt.Sprintf("the query grows past %d bytes", MaxQueryBytes), "use fewer placeholders")
+		list, ok := values(p.Name)
+		if !ok {
+			return "", q.refuse(fmt.Sprintf("nothing fills the placeholder {%s}", p.text()), fillHint)
 		}
+		b.WriteString(q.Template[from:p.Offset])
+		for i, text := range list {
+			if err := q.checkValue(p, text); err != nil {
+				return "", err
+			}
+			text = strings.ReplaceAll(text, "'", "''")
+			if p.List {
+				text = "'" + text + "'"
+			}
+			if i > 0 {
+				text = "," + text
+			}
+			b.WriteString(text)
+			if b.Len() > most {
+				return "", q.refuse(fmt.Sprintf("the query grows past %d bytes", most), "use fewer placeholders, or ask for fewer values at once")
+			}
+		}
+		from = p.end()
 	}
 	b.WriteString(q.Template[from:])
+	if b.Len() > most {
+		return "", q.refuse(fmt.Sprintf("the query grows past %d bytes", most), "use fewer placeholders, or ask for fewer values at once")
+	}
 	return b.String(), nil
 }
+
+const fillHint = "declare it in source_identity.template_vars; {sbid} is there in discovery.enrichments only"
 
 func (q Query) refuse(what, try string) error {
 	return fault.New(fault.Invalid, fmt.Sprintf("fill in query %q: %s", q.Name, what), try)
 }
 
-func (q Query) value(p Placeholder, vars map[string]string) (string, error) {
-	if !p.InLiteral {
-		return "", q.refuse(fmt.Sprintf("the placeholder {%s} stands outside a quoted literal", p.Name),
-			fmt.Sprintf("write '{%s}'", p.Name))
+// checkPlace refuses a placeholder that stands where a value could become part of the query.
+func (q Query) checkPlace(p Placeholder) error {
+	if problem, hint := p.misplaced(); problem != "" {
+		return q.refuse(problem, hint)
 	}
-	text, ok := vars[p.Name]
-	if !ok {
-		return "", q.refuse(fmt.Sprintf("nothing fills the placeholder {%s}", p.Name),
-			"declare it in source_identity.template_vars; {sbid} is there in discovery.enrichments only")
+	return nil
+}
+
+// misplaced says what is wrong with where a placeholder stands, or "".
+func (p Placeholder) misplaced() (problem, hint string) {
+	switch {
+	case p.List && p.InLiteral:
+		return fmt.Sprintf("the placeholder {%s} stands inside a quoted literal", p.text()),
+			fmt.Sprintf("write IN ({%s}), or '{%s}' for the one value", p.text(), p.Name)
+	case p.List && p.InLike:
+		return fmt.Sprintf("the placeholder {%s} stands in the pattern of a LIKE", p.text()), fmt.Sprintf("write IN ({%s})", p.text())
+	case p.List && !p.InList:
+		return fmt.Sprintf("the placeholder {%s} does not stand alone between parentheses or commas", p.text()), fmt.Sprintf("write IN ({%s})", p.text())
+	case !p.List && !p.InLiteral:
+		return fmt.Sprintf("the placeholder {%s} stands outside a quoted literal", p.Name), fmt.Sprintf("write '{%s}'", p.Name)
 	}
+	return "", ""
+}
+
+func (q Query) checkValue(p Placeholder, text string) error {
 	if len(text) > MaxQueryValue {
-		return "", q.refuse(fmt.Sprintf("the value of {%s} has %d bytes, expected at most %d", p.Name, len(text), MaxQueryValue),
+		return q.refuse(fmt.Sprintf("the value of {%s} has %d bytes, expected at most %d", p.text(), len(text), MaxQueryValue),
 			"correct the source identifier")
 	}
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-		return "", q.refuse(fmt.Sprintf("the value %.60q of {%s} holds control characters or is not UTF-8", text, p.Name),
+		return q.refuse(fmt.Sprintf("the value %.60q of {%s} holds control characters or is not UTF-8", text, p.text()),
 			"correct the source identifier")
 	}
 	if p.InLike {
-		return text, q.checkLike(p, text)
+		return q.checkLike(p, text)
 	}
-	return text, nil
+	return nil
 }
 
 // checkLike refuses what LIKE would match more with than was meant. With a key column that is

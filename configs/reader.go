@@ -147,6 +147,14 @@ func (s *section) float(key string, into *float64) {
 	s.wrong(key, "a number", n)
 }
 
+func (s *section) optionalFloat(key string, into **float64) {
+	if n := s.get(key); n != nil {
+		var v float64
+		s.float(key, &v)
+		*into = &v
+	}
+}
+
 // texts reads a list of texts. An empty list stays distinct from an absent one.
 func (s *section) texts(key string, into *[]string) {
 	n := s.get(key)

@@ -144,19 +144,18 @@ func (p *Project) checkQueries(f *findings) {
 			f.warn(path, CodeInvalidQuery, fmt.Sprintf("the template has %d bytes, expected at most %d", len(q.Template), MaxQueryBytes), "")
 			return
 		}
+		p.checkUploads(f, path, q)
 		for _, placeholder := range q.Placeholders() {
-			d := finding{needle: "{" + placeholder.Name + "}"}
+			d := finding{needle: "{" + placeholder.text() + "}"}
 			d.Path, d.Severity = path, SeverityWarning
-			if !placeholder.InLiteral {
-				d.Code = CodeBarePlaceholder
-				d.Message = fmt.Sprintf("the placeholder %s stands outside a quoted literal", d.needle)
-				d.Hint = "write '" + d.needle + "'"
+			if problem, hint := placeholder.misplaced(); problem != "" {
+				d.Code, d.Message, d.Hint = CodeBarePlaceholder, problem, hint
 				f.add(d)
 			}
 			if !vars[placeholder.Name] && !(enrichment && placeholder.Name == VarSBID) {
 				d.Code = CodeUnknownPlaceholder
 				d.Message = fmt.Sprintf("nothing fills the placeholder %s", d.needle)
-				d.Hint = "declare it in source_identity.template_vars; {sbid} is there in discovery.enrichments only"
+				d.Hint = fillHint
 				f.add(d)
 			}
 		}

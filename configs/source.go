@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"unicode"
@@ -34,7 +35,9 @@ func (s *source) place(d finding, root *node) Diagnostic {
 			d.Line, d.Column = line, column
 		}
 	}
-	d.Excerpt = s.excerpt(d.Line)
+	if !strings.HasPrefix(d.Path, credentialsPath) && !s.mayBeSecret(d.Line) {
+		d.Excerpt = s.excerpt(d.Line)
+	}
 	return d.Diagnostic
 }
 
@@ -53,6 +56,35 @@ func (s *source) search(needle string, from int) (line, column int, ok bool) {
 
 // userInfo is what may stand before the host in a URL: a user and a password.
 var userInfo = regexp.MustCompile(`://[^/@\s]+@`)
+
+var (
+	credentialsKey = regexp.MustCompile(`\bcredentials["']?\s*:`)
+	secretKey      = regexp.MustCompile(`(?i)\b(secret|password|passwd|token|bearer|cookie)["']?\s*:`)
+)
+
+// mayBeSecret reports whether a line stands below a credentials key, or has a key that tells of a
+// secret: nobody can know what was put there by mistake. It goes by the text alone, because a file that
+// cannot be parsed has its lines shown too.
+func (s *source) mayBeSecret(line int) bool {
+	if line < 1 || line > len(s.lines) {
+		return false
+	}
+	if secretKey.MatchString(s.lines[line-1]) {
+		return true
+	}
+	depth := math.MaxInt // of the lines between
+	for i := line - 1; i >= max(0, line-maxSearched) && depth > 0; i-- {
+		text := strings.TrimLeft(s.lines[i], " \t")
+		indent := len(s.lines[i]) - len(text)
+		if credentialsKey.MatchString(text) && (i == line-1 || indent < depth) {
+			return true
+		}
+		if strings.TrimSpace(text) != "" {
+			depth = min(depth, indent)
+		}
+	}
+	return false
+}
 
 // redact takes passwords out of what is shown.
 func redact(text string) string { return userInfo.ReplaceAllString(text, "://…@") }

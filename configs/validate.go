@@ -130,7 +130,7 @@ func (p *Project) validateGraph(f *findings) {
 }
 
 func (p *Project) validateQueries(f *findings) {
-	p.eachQuery(func(path string, _ int, q Query) {
+	p.eachQuery(func(path string, i int, q Query) {
 		required(f, path+".name", q.Name)
 		required(f, path+".adapter", q.Adapter)
 		required(f, path+".template", q.Template)
@@ -140,7 +140,12 @@ func (p *Project) validateQueries(f *findings) {
 		if q.Key != nil {
 			required(f, path+".key_column", *q.Key)
 		}
+		if q.LatestBy != nil {
+			required(f, path+".latest_by", *q.LatestBy)
+		}
+		p.validateForms(f, path+".batch", i, q)
 	})
+	p.validateUploadColumns(f)
 }
 
 // eachQuery calls do for every query and enrichment; i counts as in QueryVars.
@@ -259,6 +264,7 @@ func (p *Project) validateLimits(f *findings) {
 	if tap.Retries < 0 || tap.Retries > mostRetries {
 		f.fail("adapters.tap.retries", CodeInvalidLimit, fmt.Sprintf("expected a number from 0 to %d, found %d", mostRetries, tap.Retries), "")
 	}
+	p.validateTap(f)
 	d, at := p.Automation.Discovery, "automation.discovery."
 	limit(f, at+"tick_discovery_source_limit", &d.TickDiscoverySourceLimit, math.MaxInt32)
 	limit(f, at+"batch_size", &d.BatchSize, math.MaxInt32)
@@ -280,6 +286,7 @@ func (p *Project) validateLimits(f *findings) {
 	limit(f, at+"execution_rest_remote_poll_max_rounds", &e.RestRemotePollMaxRounds, math.MaxInt32)
 	interval(f, at+"execution_rest_remote_poll_interval_seconds", e.RestRemotePollIntervalSecs)
 	interval(f, at+"execution_slurm_remote_poll_interval_seconds", e.SlurmRemotePollIntervalSecs)
+	p.validateJudgement(f)
 }
 
 func interval(f *findings, path string, seconds float64) {

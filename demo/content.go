@@ -41,6 +41,16 @@ func file(name string) []byte {
 // Survey is the demo's project YAML, Profile its deployment profile, Graph its logical graph.
 func Survey() []byte { return file("survey.yaml") }
 
+// WallabyForm is a survey in the WALLABY form, of two archives: visibilities in ObsCore, positions in the
+// HIPASS catalogue, evaluation files by SBID. With set it asks for many sources at once, else for one at
+// a time; signatures are the same. It pins Graph.
+func WallabyForm(set bool) []byte {
+	if set {
+		return file("wallaby-form-set.yaml")
+	}
+	return file("wallaby-form.yaml")
+}
+
 // Profile is the deployment profile that runs on this machine.
 func Profile() []byte { return file("profile.json") }
 

@@ -45,7 +45,7 @@ func (p *play) sumUp(ctx context.Context, c *control.Local, first counts) (Summa
 	}
 	s := Summary{
 		Sources: now.sources, NoData: now.outcomes[ledger.OutcomeNoData],
-		Refused:    now.outcomes[ledger.OutcomeError] + now.outcomes[ledger.OutcomeAmbiguous],
+		Refused:    now.outcomes[ledger.OutcomeError] + now.outcomes[ledger.OutcomeRefused] + now.outcomes[ledger.OutcomeAmbiguous],
 		Executions: now.total(), Completed: now.executions[ledger.Completed], Failed: now.executions[ledger.Failed],
 		Reruns: now.total() - first.total(), Dir: p.dir, Ledger: l.Path(), Products: []string{},
 	}
@@ -102,11 +102,16 @@ func (s *Summary) readProducts(v ledger.View) error {
 }
 
 func (s *Summary) readRefusals(v ledger.View) error {
-	refused, err := v.Sources(ledger.SourceFilter{Project: Project, Outcome: ledger.OutcomeError})
-	for _, r := range refused {
-		s.Refusal = r.Identifier + ": " + r.LastError
+	for _, outcome := range []string{ledger.OutcomeError, ledger.OutcomeRefused} {
+		refused, err := v.Sources(ledger.SourceFilter{Project: Project, Outcome: outcome})
+		if err != nil {
+			return err
+		}
+		for _, r := range refused {
+			s.Refusal = r.Identifier + ": " + r.LastError
+		}
 	}
-	return err
+	return nil
 }
 
 // Text tells the summary to a person.
