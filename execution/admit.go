@@ -36,6 +36,8 @@ type Admission struct {
 	Pending    int      `json:"pending"`  // sources that waited for a run
 	Examined   int      `json:"examined"` // of them looked at
 	Sources    int      `json:"sources"`  // of them admitted
+	// Planned is given by Preview alone: the sources of each execution that would be made.
+	Planned [][]string `json:"planned,omitempty"`
 }
 
 // Skip is a pending source that was not admitted, and why. It stays pending and keeps nobody waiting.
@@ -53,14 +55,13 @@ const (
 )
 
 // Admit makes executions of a project's pending sources, the longest waiting first, as far as every
-// limit allows. A source that cannot run is skipped and keeps nobody behind it waiting. The reason is
-// kept with ledger.RecordTick. An error means that the ledger could not be read or written: what was
-// created before it is in the answer.
+// limit allows. A source that cannot run, or whose data has not settled, is skipped and keeps nobody
+// behind it waiting. The reason is kept with ledger.RecordTickRun. An error means that the ledger could
+// not be read or written: what was created before it is in the answer.
 func (e *Engine) Admit(ctx context.Context, project string, o AdmitOptions) (Admission, error) {
-	a := &admission{
-		engine: e, hold: o.Hold, tick: e.ledger.NewID(),
-		Admission: Admission{Project: project, Executions: []string{}},
-	}
+	a := e.admission(project)
+	a.hold, a.tick = o.Hold, e.ledger.NewID()
+	began := e.ledger.Now()
 	err := e.ledger.Snapshot(ctx, a.plan)
 	if err == nil {
 		err = a.create(ctx)
@@ -70,19 +71,37 @@ func (e *Engine) Admit(ctx context.Context, project string, o AdmitOptions) (Adm
 	}
 	a.count()
 	return a.Admission, e.ledger.Write(ctx, func(tx *ledger.Tx) error {
-		return tx.RecordTick(project, ledger.TickExecution, a.Reason, map[string]int{
-			"pending": a.Pending, "examined": a.Examined, "admitted_sources": a.Sources,
-			"admitted_executions": len(a.Executions), "skipped": len(a.Skipped),
-		})
+		_, err := tx.RecordTickRun(a.tickRun(began))
+		return err
 	})
+}
+
+// Preview says what Admit would do now: the same reason and skips, and the sources of each execution
+// that it would make (Planned). Nothing is written and nobody is told of a problem.
+func (e *Engine) Preview(ctx context.Context, project string) (Admission, error) {
+	a := e.admission(project)
+	a.preview = true
+	if err := e.ledger.Snapshot(ctx, a.plan); err != nil {
+		return a.Admission, fmt.Errorf("preview admission of project %s: %w", project, err)
+	}
+	for _, group := range a.groups {
+		names := make([]string, len(group))
+		for i, s := range group {
+			names[i] = s.Identifier
+		}
+		a.Planned = append(a.Planned, names)
+		a.Sources += len(group)
+	}
+	return a.Admission, nil
 }
 
 // admission is one admission on its way.
 type admission struct {
 	Admission
-	engine *Engine
-	hold   bool
-	tick   string // names the tick in events
+	engine  *Engine
+	hold    bool
+	preview bool   // only look
+	tick    string // names the tick in events
 
 	cfg      *configs.Project
 	revision int
@@ -92,6 +111,11 @@ type admission struct {
 	now      time.Time
 	limits   []limit
 	groups   [][]ledger.ExecutionSource // one per execution to be made
+	made     []ledger.TickSource        // what was admitted
+}
+
+func (e *Engine) admission(project string) *admission {
+	return &admission{engine: e, Admission: Admission{Project: project, Executions: []string{}}}
 }
 
 // plan decides what is to be created. It leaves groups empty and sets the reason when nothing is.
@@ -136,13 +160,15 @@ func (a *admission) plan(v ledger.View) error {
 
 // refusal is why this project admits nothing at all.
 func (a *admission) refusal(p ledger.Project) string {
-	if !a.cfg.Automation.Execution.Enabled {
-		a.engine.o.Health.Clear(ProblemAdmissionRefused, a.Project)
+	switch {
+	case !a.cfg.Automation.Execution.Enabled:
+		a.accept()
 		return reasonDisabled
-	}
-	if !p.Admitting {
-		a.engine.o.Health.Clear(ProblemAdmissionRefused, a.Project)
+	case !p.Admitting:
+		a.accept()
 		return "paused: start it with: beampipe project start " + p.ID
+	case p.BrakeAt != nil:
+		return fmt.Sprintf("mass_change_brake: %s; beampipe project release %s --reason TEXT", p.BrakeReason, p.ID)
 	}
 	if refused := a.cfg.RefuseExecution(); len(refused) > 0 {
 		list := make([]string, len(refused))
@@ -156,8 +182,17 @@ func (a *admission) refusal(p ledger.Project) string {
 
 // refuse reports a refusal that only a person can end.
 func (a *admission) refuse(text, todo string) string {
-	a.engine.problem(ProblemAdmissionRefused, a.Project, "Project "+a.Project+" admits nothing", text, "error", todo)
+	if !a.preview {
+		a.engine.problem(ProblemAdmissionRefused, a.Project, "Project "+a.Project+" admits nothing", text, "error", todo)
+	}
 	return "refused: " + text
+}
+
+// accept takes an earlier refusal back.
+func (a *admission) accept() {
+	if !a.preview {
+		a.engine.o.Health.Clear(ProblemAdmissionRefused, a.Project)
+	}
 }
 
 func (a *admission) threshold() string {
@@ -187,7 +222,7 @@ func (a *admission) resolveProfile(v ledger.View) (reason string, err error) {
 	if err != nil {
 		return "", err
 	}
-	a.engine.o.Health.Clear(ProblemAdmissionRefused, a.Project)
+	a.accept()
 	a.profRev = stored.Revision
 	a.profile, err = a.engine.profile(v, stored.Name, stored.Revision)
 	return "", err
@@ -279,6 +314,9 @@ func (a *admission) ready(v ledger.View, need int) (chosen []ledger.ExecutionSou
 
 // pin says which SBIDs of a source an execution takes now, or why it cannot take it.
 func (a *admission) pin(v ledger.View, s ledger.Source) (ledger.ExecutionSource, string, error) {
+	if why := unsettled(s, a.cfg.Automation.Execution.Settle(), a.now); why != "" {
+		return ledger.ExecutionSource{}, why, nil
+	}
 	meta, err := v.Metadata(s.ID)
 	if err != nil {
 		return ledger.ExecutionSource{}, "", err
@@ -288,7 +326,7 @@ func (a *admission) pin(v ledger.View, s ledger.Source) (ledger.ExecutionSource,
 	}
 	pinned := ledger.ExecutionSource{SourceID: s.ID, Identifier: s.Identifier, SBIDs: usableSBIDs(meta), Signature: s.Signature}
 	if len(pinned.SBIDs) == 0 {
-		return pinned, "no dataset that an archive still shows", nil
+		return pinned, "no dataset that an archive still shows and that is not excluded", nil
 	}
 	return pinned, "", nil
 }
@@ -302,24 +340,4 @@ func usableSBIDs(meta []ledger.Metadata) []string {
 	}
 	slices.Sort(sbids)
 	return sbids
-}
-
-// count tells the metrics.
-func (a *admission) count() {
-	m := a.engine.metrics
-	age := 0.0
-	if a.oldest != nil {
-		age = a.now.Sub(*a.oldest).Seconds()
-	}
-	m.pending.WithLabelValues(a.Project).Set(float64(a.Pending - a.Sources))
-	m.pendingAge.WithLabelValues(a.Project).Set(age)
-	if n := len(a.Executions); n > 0 {
-		m.admitted.WithLabelValues(a.Project, reasonAdmitted).Add(float64(n))
-	}
-	if n := len(a.Skipped); n > 0 {
-		m.admitted.WithLabelValues(a.Project, reasonNotReady).Add(float64(n))
-	}
-	if code, _, _ := strings.Cut(a.Reason, ":"); code != reasonAdmitted && code != reasonNotReady {
-		m.admitted.WithLabelValues(a.Project, code).Inc()
-	}
 }

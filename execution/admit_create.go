@@ -25,6 +25,9 @@ func (a *admission) create(ctx context.Context) error {
 		for _, x := range made {
 			a.Executions = append(a.Executions, x.ID)
 			a.Sources += len(x.Sources)
+			for _, s := range x.Sources {
+				a.made = append(a.made, ledger.TickSource{Identifier: s.Identifier, Outcome: outcomeAdmitted, Text: "execution " + x.ID})
+			}
 		}
 		a.Skipped = append(a.Skipped, skipped...)
 		if stop != "" {
@@ -44,6 +47,9 @@ func (a *admission) createBatch(tx *ledger.Tx, batch [][]ledger.ExecutionSource)
 	}
 	if !p.Admitting || p.Revision != a.revision {
 		return nil, nil, "changed: the project was paused or got another revision meanwhile", nil
+	}
+	if p.BrakeAt != nil {
+		return nil, nil, a.refusal(p), nil
 	}
 	limits, err := a.engine.allLimits(tx.View, a.cfg, a.profile)
 	if err != nil {

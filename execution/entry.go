@@ -39,7 +39,7 @@ func sourceEntry(cfg *configs.Project, s ManifestSource) (entry map[string]any, 
 		scope, datasets = append(scope, block.SBID), datasets+len(rendered)
 	}
 	if datasets == 0 {
-		return nil, nil, 0, errors.New("no usable dataset: nothing that an archive still shows")
+		return nil, nil, 0, errors.New("no usable dataset: nothing that an archive still shows and that is not excluded")
 	}
 	if entry, err = renderSource(cfg, first, flags); err != nil {
 		return nil, nil, 0, err
@@ -66,9 +66,13 @@ func selected(s ManifestSource) ([]ledger.Metadata, error) {
 			if wanted[m.SBID] && m.MissingSince != nil {
 				return nil, fmt.Errorf("SBID %s is selected, but the archive no longer shows it (missing since %s)", m.SBID, ledger.Stamp(*m.MissingSince))
 			}
+			if wanted[m.SBID] && len(m.Records) > 0 && len(m.Usable()) == 0 {
+				return nil, fmt.Errorf("SBID %s is selected, but every dataset of it is excluded (beampipe dataset list)", m.SBID)
+			}
 			continue
 		}
 		delete(wanted, m.SBID)
+		m.Records, m.Excluded = m.Usable(), nil
 		blocks = append(blocks, m)
 	}
 	if len(wanted) > 0 {
@@ -79,19 +83,15 @@ func selected(s ManifestSource) ([]ledger.Metadata, error) {
 }
 
 // Usable tells whether what is known under an SBID may enter a manifest: it is a real SBID with
-// datasets that the archive still shows.
+// datasets that the archive still shows and that are not excluded.
 func Usable(m ledger.Metadata) bool {
-	return m.MissingSince == nil && m.SBID != "" && m.SBID != noSBID && len(m.Records) > 0
+	return m.MissingSince == nil && m.SBID != "" && m.SBID != noSBID && len(m.Usable()) > 0
 }
 
-// identity is what names a dataset within its source and SBID.
+// identity is what names a dataset within its source and SBID; "" when nothing does.
 func identity(record map[string]any) string {
-	for _, key := range []string{"dataset_id", "visibility_filename"} {
-		if text, ok := configs.Text(record[key]); ok {
-			return text
-		}
-	}
-	return ""
+	id, _ := ledger.RecordIdentity(record)
+	return id
 }
 
 // identified checks that the records belong where they are stored, and sorts copies by identity.

@@ -164,6 +164,7 @@ automation:
   execution:
     enabled: true
     archive_name: none
+    settle_hours: 0
 %s
 `
 

@@ -40,6 +40,7 @@ func (r *rig) wallaby(n int) {
 	cfg, report := configs.Load([]byte(text), "wallaby_hires.v2.yaml")
 	r.must(report.Err())
 	cfg.Metadata.ID = "demo"
+	cfg.Automation.Execution.SettleHours = new(float64) // what is discovered here has settled
 	r.addConfig(cfg, graph)
 	r.addProfile("slurm-remote")
 	r.start()

@@ -43,3 +43,21 @@ func BenchmarkMovesInOneTransaction(b *testing.B) {
 		return err
 	})
 }
+
+// BenchmarkRegister is one source of an import, ten thousand to a transaction.
+func BenchmarkRegister(b *testing.B) {
+	f := newFixture(b)
+	n := 0
+	for b.Loop() {
+		n++
+		if n%10_000 != 0 {
+			continue
+		}
+		f.write(func(tx *Tx) (err error) {
+			for i := n - 10_000; i < n && err == nil; i++ {
+				_, err = tx.RegisterSource(project, fmt.Sprintf("S%09d", i), person)
+			}
+			return err
+		})
+	}
+}

@@ -18,6 +18,10 @@ type Metadata struct {
 	FirstSeenAt  time.Time        `json:"first_seen_at"`
 	ChangedAt    time.Time        `json:"changed_at"`
 	MissingSince *time.Time       `json:"missing_since,omitempty"`
+
+	// View.Metadata says what of it is excluded; StoreDiscovery does not read these.
+	Excluded     []string `json:"excluded,omitempty"`      // identities of its records that are excluded, sorted
+	SBIDExcluded bool     `json:"sbid_excluded,omitempty"` // the SBID is excluded as a whole
 }
 
 // Change is one readable difference between what was known and what an archive now says.
@@ -44,19 +48,22 @@ type Discovery struct {
 	Source  Source // as it was when it was claimed
 	Claim   Claim
 	Outcome string // one of the Outcome constants
-	// For changed, unchanged and no_data: the signature and its rule now. ResignedFrom is the stored
-	// signature under the new rule when the rule has changed, so that only data can differ.
+	// For changed, unchanged, no_data and gone: the signature and its rule now.
 	Signature string
 	Rule      string
 	// Metadata is all that the archive shows now; nil leaves what is stored, also what is marked as
-	// missing, so a source that shows its data again needs it. It is not used for missing.
-	Metadata []Metadata
-	Answer   []byte // JSON of the rows as they came; nil leaves what is stored
-	Changes  []Change
-	Error    string    // for error and ambiguous
-	NextDue  time.Time // when to ask again
-	Report   any       // what the discovery did, for "source why"
-	Columns  []string  // columns seen for the first time under this rule, to be reported
+	// missing, so a source that shows its data again needs it. For missing it only says which SBIDs are
+	// shown. For gone, nil is nothing at all.
+	Metadata   []Metadata
+	Answer     []byte // JSON of the rows as they came; nil leaves what is stored
+	Changes    []Change
+	GoneDigest string // for missing: digest of what is shown now; equal ones are agreeing answers
+	Error      string // for error, refused and ambiguous
+	// QuarantineAfter is the number of unusable answers (refused, ambiguous) that quarantine the source; 0 = never.
+	QuarantineAfter int
+	NextDue         time.Time // when to ask again
+	Report          any       // what the discovery did, for "source why"
+	Columns         []string  // columns seen for the first time under this rule, to be reported
 }
 
 // StoreDiscovery stores a discovery: metadata, signature, pending flag and events in one transaction.
@@ -73,6 +80,9 @@ func (tx *Tx) StoreDiscovery(d Discovery) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.endQuarantine(d); err != nil {
+		return err
+	}
 	switch d.Outcome {
 	case OutcomeChanged:
 		err = tx.storeChanged(d, report)
@@ -82,7 +92,9 @@ func (tx *Tx) StoreDiscovery(d Discovery) error {
 		err = tx.storeNoData(d, report)
 	case OutcomeMissing:
 		err = tx.storeMissing(d, report)
-	case OutcomeError, OutcomeAmbiguous:
+	case OutcomeGone:
+		err = tx.storeGone(d, report)
+	case OutcomeError, OutcomeAmbiguous, OutcomeRefused:
 		err = tx.storeFailure(d, report)
 	default:
 		err = fmt.Errorf("store discovery of %s: unknown outcome %q", d.Source.Identifier, d.Outcome)
@@ -105,17 +117,26 @@ func (tx *Tx) discoveryEvent(d Discovery, kind string, payload map[string]any) e
 	}, payload)
 }
 
+// answered is what every complete answer that shows what is known, or more, sets back.
+const answered = `last_error = '', failures = 0, refusals = 0, quarantined_at = NULL,
+	gone_answers = 0, gone_since = NULL, gone_digest = '', accept_missing_at = NULL, `
+
 func (tx *Tx) storeChanged(d Discovery, report string) error {
 	if err := tx.storeMetadata(d); err != nil {
 		return err
 	}
 	now := Stamp(tx.now)
-	// What was already executed does not wait for another run; everything else that changed does.
-	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET signature = ?, signature_rule = ?, last_checked_at = ?,
-		last_attempted_at = ?, next_due_at = ?, last_outcome = ?, last_error = '', failures = 0, missing_since = NULL, report = ?,
-		workflow_run_pending_at = CASE WHEN last_executed_signature = ? THEN NULL WHEN workflow_run_pending = 1 THEN workflow_run_pending_at ELSE ? END,
-		workflow_run_pending = CASE WHEN last_executed_signature = ? THEN 0 ELSE 1 END
-		WHERE id = ?`, d.Signature, d.Rule, now, now, Stamp(d.NextDue), d.Outcome, report, d.Signature, now, d.Signature, d.Source.ID); err != nil {
+	// What was already executed does not wait for another run; everything else that changed does. Data
+	// that is back after it was accepted as gone was executed when it was before.
+	args := append([]any{d.Signature, d.Rule, now, now, now}, dueNextArgs(d)...)
+	args = append(args, d.Outcome, report, d.Signature, d.Signature, now, d.Signature, d.Signature, d.Source.ID)
+	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET `+answered+`signature = ?, signature_rule = ?, signature_since = ?,
+		last_checked_at = ?, last_attempted_at = ?, `+dueNext+`, last_outcome = ?, missing_since = NULL, report = ?,
+		last_executed_signature = CASE WHEN executed_before_gone = ? THEN executed_before_gone ELSE last_executed_signature END,
+		workflow_run_pending_at = CASE WHEN ? IN (last_executed_signature, executed_before_gone) THEN NULL WHEN workflow_run_pending = 1 THEN workflow_run_pending_at ELSE ? END,
+		workflow_run_pending = CASE WHEN ? IN (last_executed_signature, executed_before_gone) THEN 0 ELSE 1 END,
+		executed_before_gone = CASE WHEN executed_before_gone = ? THEN '' ELSE executed_before_gone END
+		WHERE id = ?`, args...); err != nil {
 		return err
 	}
 	if err := tx.recordChanges(d); err != nil {
@@ -170,11 +191,11 @@ func (tx *Tx) supersede(d Discovery) error {
 func (tx *Tx) storeUnchanged(d Discovery, report string) error {
 	now := Stamp(tx.now)
 	// Under a new rule the same data has a new signature; what was executed was the same data.
-	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET
+	args := append([]any{d.Signature, d.Signature, d.Rule, now, now}, dueNextArgs(d)...)
+	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET `+answered+`
 		last_executed_signature = CASE WHEN last_executed_signature <> '' AND last_executed_signature = signature THEN ? ELSE last_executed_signature END,
-		signature = ?, signature_rule = ?, last_checked_at = ?, last_attempted_at = ?, next_due_at = ?, last_outcome = ?,
-		last_error = '', failures = 0, missing_since = NULL, report = ? WHERE id = ?`,
-		d.Signature, d.Signature, d.Rule, now, now, Stamp(d.NextDue), d.Outcome, report, d.Source.ID); err != nil {
+		signature = ?, signature_rule = ?, last_checked_at = ?, last_attempted_at = ?, `+dueNext+`, last_outcome = ?,
+		missing_since = NULL, report = ? WHERE id = ?`, append(args, d.Outcome, report, d.Source.ID)...); err != nil {
 		return err
 	}
 	if err := tx.storeMetadata(d); err != nil {
@@ -195,84 +216,17 @@ func (tx *Tx) storeUnchanged(d Discovery, report string) error {
 
 func (tx *Tx) storeNoData(d Discovery, report string) error {
 	now := Stamp(tx.now)
-	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET signature = ?, signature_rule = ?, last_checked_at = ?,
-		last_attempted_at = ?, next_due_at = ?, last_outcome = ?, last_error = '', failures = 0, report = ? WHERE id = ?`,
-		d.Signature, d.Rule, now, now, Stamp(d.NextDue), d.Outcome, report, d.Source.ID); err != nil {
+	args := append([]any{d.Signature, now, d.Signature, d.Rule, now, now}, dueNextArgs(d)...)
+	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET `+answered+`
+		signature_since = CASE WHEN signature = ? THEN coalesce(signature_since, last_checked_at) ELSE ? END,
+		signature = ?, signature_rule = ?, last_checked_at = ?, last_attempted_at = ?, `+dueNext+`, last_outcome = ?, report = ? WHERE id = ?`,
+		append(args, d.Outcome, report, d.Source.ID)...); err != nil {
 		return err
 	}
 	if d.Source.LastOutcome == OutcomeNoData {
 		return nil
 	}
 	return tx.discoveryEvent(d, provenance.DiscoveryNoData, map[string]any{"signature": d.Signature})
-}
-
-// storeMissing marks what the archive no longer shows: the SBIDs that d.Changes calls sbid_gone. The
-// signature stays: less is not new data.
-func (tx *Tx) storeMissing(d Discovery, report string) error {
-	now := Stamp(tx.now)
-	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET last_checked_at = ?, last_attempted_at = ?,
-		next_due_at = ?, last_outcome = ?, last_error = '', failures = 0, report = ?, missing_since = coalesce(missing_since, ?) WHERE id = ?`,
-		now, now, Stamp(d.NextDue), d.Outcome, report, now, d.Source.ID); err != nil {
-		return err
-	}
-	for _, m := range d.Metadata {
-		if _, err := tx.exec("mark shown", "UPDATE archive_metadata SET missing_since = NULL WHERE source_id = ? AND sbid = ?", d.Source.ID, m.SBID); err != nil {
-			return err
-		}
-	}
-	for _, c := range d.Changes {
-		if c.Kind != "sbid_gone" {
-			continue
-		}
-		if _, err := tx.exec("mark missing", "UPDATE archive_metadata SET missing_since = coalesce(missing_since, ?) WHERE source_id = ? AND sbid = ?",
-			now, d.Source.ID, c.SBID); err != nil {
-			return err
-		}
-	}
-	news, err := tx.missingNews(d)
-	if err != nil || !news {
-		return err
-	}
-	if err := tx.recordChanges(d); err != nil {
-		return err
-	}
-	return tx.discoveryEvent(d, provenance.DiscoveryMissing, map[string]any{"signature": d.Source.Signature, "changes": len(d.Changes)})
-}
-
-// missingNews tells whether more is missing than the last time that it was told.
-func (tx *Tx) missingNews(d Discovery) (bool, error) {
-	if d.Source.MissingSince == nil {
-		return true, nil
-	}
-	if len(d.Changes) == 0 {
-		return false, nil
-	}
-	last, err := tx.Changes(d.Source.ID, 1)
-	if err != nil || len(last) == 0 {
-		return true, err
-	}
-	before, err := jsonText(last[0].Changes)
-	if err != nil {
-		return false, err
-	}
-	now, err := jsonText(d.Changes)
-	return before != now, err
-}
-
-func (tx *Tx) storeFailure(d Discovery, report string) error {
-	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET last_attempted_at = ?, next_due_at = ?, last_outcome = ?,
-		last_error = ?, failures = failures + 1, report = ? WHERE id = ?`,
-		Stamp(tx.now), Stamp(d.NextDue), d.Outcome, d.Error, report, d.Source.ID); err != nil {
-		return err
-	}
-	if d.Source.LastOutcome == d.Outcome && d.Source.LastError == d.Error {
-		return nil // the same failure again is no new fact
-	}
-	kind := provenance.DiscoveryError
-	if d.Outcome == OutcomeAmbiguous {
-		kind = provenance.DiscoveryAmbiguous
-	}
-	return tx.discoveryEvent(d, kind, map[string]any{"error": d.Error, "failures": d.Source.Failures + 1})
 }
 
 // storeMetadata writes what is shown now and marks the SBIDs that are not among it as missing.

@@ -79,6 +79,13 @@ func TestDiscoveriesOfOneSource(t *testing.T) {
 			{OutcomeAmbiguous, "", failing("rows of Ab"), "ambiguous s1 r1 pending since 04:00 failures 4: rows of Ab", "discovery.ambiguous"},
 			{OutcomeUnchanged, "s1", nil, "unchanged s1 r1 pending since 04:00", "discovery.unchanged"},
 		},
+		"an answer that cannot be used is told like a failure": {
+			first,
+			{OutcomeRefused, "", failing("no such column"), "refused s1 r1 pending since 04:00 failures 1: no such column", "discovery.refused"},
+			{OutcomeRefused, "", failing("no such column"), "refused s1 r1 pending since 04:00 failures 2: no such column", ""},
+			{OutcomeError, "", failing("timeout"), "error s1 r1 pending since 04:00 failures 3: timeout", "discovery.error"},
+			{OutcomeUnchanged, "s1", nil, "unchanged s1 r1 pending since 04:00", "discovery.unchanged"},
+		},
 		"missing keeps the signature and is told again only when more is gone": {
 			first,
 			{OutcomeMissing, "", gone("100"), "missing s1 r1 pending since 04:00 missing since 05:00", "discovery.missing"},
@@ -118,23 +125,26 @@ func TestDiscoveriesOfOneSource(t *testing.T) {
 	}
 }
 
+// marks tells what is known of a source: per SBID its records, and since when it is missing.
+func marks(f *fixture, name string) string {
+	f.Helper()
+	list, err := f.view().Metadata(f.source(name).ID)
+	if err != nil {
+		f.Fatal(err)
+	}
+	var parts []string
+	for _, m := range list {
+		part := fmt.Sprintf("%s:%d", m.SBID, len(m.Records))
+		if m.MissingSince != nil {
+			part += " missing since " + m.MissingSince.Format("15:04")
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
 func TestWhatAnArchiveNoLongerShowsIsKeptAndMarked(t *testing.T) {
 	f := newFixture(t)
-	marks := func() string {
-		list, err := f.view().Metadata(f.source("A").ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var parts []string
-		for _, m := range list {
-			part := fmt.Sprintf("%s:%d", m.SBID, len(m.Records))
-			if m.MissingSince != nil {
-				part += " missing since " + m.MissingSince.Format("15:04")
-			}
-			parts = append(parts, part)
-		}
-		return strings.Join(parts, ", ")
-	}
 	for i, tt := range []struct {
 		outcome, signature string
 		edit               func(*Discovery)
@@ -150,7 +160,7 @@ func TestWhatAnArchiveNoLongerShowsIsKeptAndMarked(t *testing.T) {
 		{OutcomeChanged, "s3", func(d *Discovery) { d.Metadata = nil }, "100:1 missing since 09:00, 200:1, 300:1"},
 	} {
 		f.discover("A", tt.outcome, tt.signature, tt.edit)
-		if got := marks(); got != tt.want {
+		if got := marks(f, "A"); got != tt.want {
 			t.Errorf("visit %d (%s): %s, want %s", i, tt.outcome, got, tt.want)
 		}
 		f.clock.forward(time.Hour)
@@ -276,7 +286,7 @@ func TestALostClaimStoresNothing(t *testing.T) {
 	f.clock.forward(time.Hour)
 	f.discover("A", OutcomeChanged, "s1") // another one took it over
 	before, want := f.head(), told(f.source("A"))
-	for _, outcome := range []string{OutcomeChanged, OutcomeUnchanged, OutcomeNoData, OutcomeMissing, OutcomeError, OutcomeAmbiguous} {
+	for _, outcome := range []string{OutcomeChanged, OutcomeUnchanged, OutcomeNoData, OutcomeMissing, OutcomeGone, OutcomeError, OutcomeAmbiguous, OutcomeRefused} {
 		err := f.try(func(tx *Tx) error {
 			return tx.StoreDiscovery(Discovery{Source: s, Claim: lost, Outcome: outcome, Signature: "old", NextDue: tx.Now()})
 		})
@@ -336,3 +346,5 @@ func (f *fixture) reread(e Execution) Execution {
 	}
 	return got
 }
+
+func quarantineAfter(n int) func(*Discovery) { return func(d *Discovery) { d.QuarantineAfter = n } }

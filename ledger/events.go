@@ -24,18 +24,24 @@ func (tx *Tx) Append(e provenance.Event, payload any) error {
 	if e.Actor == "" {
 		return fmt.Errorf("event %s: no actor", e.Type)
 	}
-	var err error
-	if e.Seq, e.PrevHash, err = tx.Head(); err != nil {
-		return err
+	if !tx.headKnown {
+		var err error
+		if tx.headSeq, tx.headHash, err = tx.Head(); err != nil {
+			return err
+		}
+		tx.headKnown = true
 	}
-	e.Seq++
+	e.Seq, e.PrevHash = tx.headSeq+1, tx.headHash
 	e.OccurredAt = tx.now
 	e.Hash = e.ChainHash()
-	_, err = tx.exec("append event "+e.Type, `INSERT INTO provenance_events
+	if _, err := tx.exec("append event "+e.Type, `INSERT INTO provenance_events
 		(seq, occurred_at, event_type, project_module, source_identifier, execution_id, actor, correlation_id, payload, prev_hash, hash)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.Seq, Stamp(e.OccurredAt), e.Type, e.Project, e.Source, e.Execution, e.Actor, e.Correlation, string(e.Payload), e.PrevHash, e.Hash)
-	return err
+		e.Seq, Stamp(e.OccurredAt), e.Type, e.Project, e.Source, e.Execution, e.Actor, e.Correlation, string(e.Payload), e.PrevHash, e.Hash); err != nil {
+		return err
+	}
+	tx.headSeq, tx.headHash = e.Seq, e.Hash
+	return nil
 }
 
 // Head gives the last event's sequence number and hash; 0 and "" for an empty log.

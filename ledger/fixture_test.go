@@ -51,7 +51,7 @@ const (
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	f := &fixture{TB: t, clock: &clock{t: time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)}, ids: new(atomic.Int64)}
+	f := &fixture{TB: t, clock: &clock{t: time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)}, ids: newIDs()}
 	path := filepath.Join(t.TempDir(), "beampipe.db")
 	if err := os.WriteFile(path, template(f), 0o644); err != nil {
 		t.Fatal(err)
@@ -59,6 +59,8 @@ func newFixture(t testing.TB) *fixture {
 	f.Ledger = f.create(path)
 	return f
 }
+
+func newIDs() *atomic.Int64 { return new(atomic.Int64) }
 
 var (
 	templateOnce  sync.Once

@@ -6,7 +6,7 @@ import (
 	"beampipe/fault"
 )
 
-// Metadata reads what is known of a source, by SBID, missing ones included.
+// Metadata reads what is known of a source, by SBID, missing and excluded ones included.
 func (v View) Metadata(sourceID int64) ([]Metadata, error) {
 	var list []Metadata
 	err := v.list("metadata", "SELECT sbid, records, flags, first_seen_at, changed_at, missing_since FROM archive_metadata WHERE source_id = ? ORDER BY sbid",
@@ -27,7 +27,10 @@ func (v View) Metadata(sourceID int64) ([]Metadata, error) {
 			list = append(list, m)
 			return nil
 		})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return list, v.markExcluded(sourceID, list)
 }
 
 // Answer reads the stored rows of a source as JSON, with their digest; nil when there are none.

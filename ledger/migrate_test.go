@@ -15,11 +15,12 @@ const rebuildProjects = `
 	DROP TABLE IF EXISTS new_projects;
 	CREATE TABLE new_projects (
 		project TEXT PRIMARY KEY, revision INTEGER NOT NULL, admitting INTEGER NOT NULL DEFAULT 0, admit_reason TEXT NOT NULL DEFAULT '',
-		admit_by TEXT NOT NULL DEFAULT '', admit_at TEXT, created_at TEXT NOT NULL, motto TEXT NOT NULL DEFAULT '',
+		admit_by TEXT NOT NULL DEFAULT '', admit_at TEXT, created_at TEXT NOT NULL, brake_at TEXT, brake_reason TEXT NOT NULL DEFAULT '',
+		motto TEXT NOT NULL DEFAULT '',
 		FOREIGN KEY (project, revision) REFERENCES project_configs (project, revision)
 	) WITHOUT ROWID;
-	INSERT INTO new_projects (project, revision, admitting, admit_reason, admit_by, admit_at, created_at)
-		SELECT project, revision, admitting, admit_reason, admit_by, admit_at, created_at FROM projects;
+	INSERT INTO new_projects (project, revision, admitting, admit_reason, admit_by, admit_at, created_at, brake_at, brake_reason)
+		SELECT project, revision, admitting, admit_reason, admit_by, admit_at, created_at, brake_at, brake_reason FROM projects;
 	DROP TABLE projects;
 	ALTER TABLE new_projects RENAME TO projects;`
 
@@ -36,13 +37,19 @@ func closedFixture(t *testing.T) string {
 	return f.Path()
 }
 
-func migrateTo2(t *testing.T, path string, tables []string, script string) error {
+// present is the schema version of this program; nextVersion is that of the migrations which these tests add.
+const (
+	present     = 2
+	nextVersion = present + 1
+)
+
+func migrateOn(t *testing.T, path string, tables []string, script string) error {
 	t.Helper()
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return migrateWith(context.Background(), path, files, rebuildTables(2, tables, script))
+	return migrateWith(context.Background(), path, files, rebuildTables(nextVersion, tables, script))
 }
 
 // rowsOf counts the rows of the counted tables and gives the schema version.
@@ -78,11 +85,11 @@ func same(a, b []int64) bool {
 func TestRebuildingAParentTableKeepsItsChildren(t *testing.T) {
 	path := closedFixture(t)
 	before, _ := rowsOf(t, path)
-	if err := migrateTo2(t, path, counted, rebuildProjects); err != nil {
+	if err := migrateOn(t, path, counted, rebuildProjects); err != nil {
 		t.Fatal(err)
 	}
 	after, version := rowsOf(t, path)
-	if !same(before, after) || version != 2 || after[1] != 1 || after[2] != 1 {
+	if !same(before, after) || version != nextVersion || after[1] != 1 || after[2] != 1 {
 		t.Errorf("rows %v, then %v at version %d", before, after, version)
 	}
 	db, err := sql.Open("sqlite", dsn(path, false))
@@ -97,16 +104,16 @@ func TestRebuildingAParentTableKeepsItsChildren(t *testing.T) {
 		t.Error("a source of no project was stored: the children no longer refer to the table")
 	}
 	// A second run finds nothing to do; a run that was cut off before the version was noted comes to the same.
-	if err := migrateTo2(t, path, counted, rebuildProjects); err != nil {
+	if err := migrateOn(t, path, counted, rebuildProjects); err != nil {
 		t.Error(err)
 	}
-	if _, err := db.Exec("DELETE FROM goose_db_version WHERE version_id = 2"); err != nil {
+	if _, err := db.Exec("DELETE FROM goose_db_version WHERE version_id = ?", nextVersion); err != nil {
 		t.Fatal(err)
 	}
-	if err := migrateTo2(t, path, counted, rebuildProjects); err != nil {
+	if err := migrateOn(t, path, counted, rebuildProjects); err != nil {
 		t.Error(err)
 	}
-	if again, version := rowsOf(t, path); !same(before, again) || version != 2 {
+	if again, version := rowsOf(t, path); !same(before, again) || version != nextVersion {
 		t.Errorf("rows %v at version %d after the second run", again, version)
 	}
 }
@@ -126,11 +133,11 @@ func TestARebuildThatLosesRowsIsRefusedAndRolledBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := closedFixture(t)
 			before, _ := rowsOf(t, path)
-			err := migrateTo2(t, path, tt.tables, tt.script)
+			err := migrateOn(t, path, tt.tables, tt.script)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("error %v, want one that names %s and says %q", err, path, tt.want)
 			}
-			if after, version := rowsOf(t, path); !same(before, after) || version != 1 {
+			if after, version := rowsOf(t, path); !same(before, after) || version != present {
 				t.Errorf("rows %v, then %v at version %d", before, after, version)
 			}
 			l, err := Open(context.Background(), path, Options{})
@@ -149,7 +156,7 @@ func TestWithForeignKeysOnTheSameRebuildFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inTx := goose.NewGoMigration(2, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+	inTx := goose.NewGoMigration(nextVersion, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, rebuildProjects)
 		return err
 	}}, nil)

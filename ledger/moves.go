@@ -192,7 +192,7 @@ func (tx *Tx) moveSources(e *Execution, event Event, step Step) error {
 		case e.State == Completed && s.Part():
 			_, err = tx.exec("finish part of "+s.Identifier, "UPDATE sources SET last_execution = ? WHERE id = ?", e.ID, s.SourceID)
 		case e.State == Completed:
-			_, err = tx.exec("finish source "+s.Identifier, `UPDATE sources SET last_executed_signature = ?, last_execution = ?,
+			_, err = tx.exec("finish source "+s.Identifier, `UPDATE sources SET last_executed_signature = ?, last_execution = ?, executed_before_gone = '',
 				workflow_run_pending_at = CASE WHEN signature = ? THEN NULL ELSE workflow_run_pending_at END,
 				workflow_run_pending = CASE WHEN signature = ? THEN 0 ELSE workflow_run_pending END WHERE id = ?`,
 				s.Current(), e.ID, s.Current(), s.Current(), s.SourceID)

@@ -9,21 +9,26 @@ import (
 	"time"
 )
 
-// watcher keeps the queries that go through a view, with their arguments.
+// watcher keeps the statements that go through a view or a transaction, with their arguments.
 type watcher struct {
-	*sql.DB
+	querier
 	queries []string
 	args    [][]any
 }
 
+func (w *watcher) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	w.queries, w.args = append(w.queries, query), append(w.args, args)
+	return w.querier.ExecContext(ctx, query, args...)
+}
+
 func (w *watcher) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	w.queries, w.args = append(w.queries, query), append(w.args, args)
-	return w.DB.QueryContext(ctx, query, args...)
+	return w.querier.QueryContext(ctx, query, args...)
 }
 
 func (w *watcher) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	w.queries, w.args = append(w.queries, query), append(w.args, args)
-	return w.DB.QueryRowContext(ctx, query, args...)
+	return w.querier.QueryRowContext(ctx, query, args...)
 }
 
 // scan matches a walk over a whole table, or over a whole index.
@@ -33,6 +38,7 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 	f := newFixture(t)
 	f.discover("A", OutcomeChanged, "s1")
 	e := f.admit("A")
+	f.tick(TickRun{Project: project, Kind: TickDiscovery, Reason: "no_sources_due"})
 	for name, ask := range map[string]func(v View) error{
 		"due sources": func(v View) error { _, err := v.CountDueSources(project, 10); return err },
 		"claiming due sources": func(v View) error {
@@ -74,12 +80,34 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 		"one source":         func(v View) error { _, err := v.Source(project, "A"); return err },
 		"longer identifiers": func(v View) error { _, err := v.IdentifiersBeginning(project, "A"); return err },
 		"live batches":       func(v View) error { _, err := v.LiveBatches(ClaimDiscovery, project); return err },
+		"enabled sources":    func(v View) error { _, err := v.CountEnabled(project); return err },
+		"quarantined":        func(v View) error { _, err := v.CountQuarantined(project); return err },
+		"list of quarantined": func(v View) error {
+			yes := true
+			_, err := v.Sources(SourceFilter{Project: project, Quarantined: &yes, Limit: 5})
+			return err
+		},
+		"list of missing": func(v View) error {
+			yes := true
+			_, err := v.Sources(SourceFilter{Project: project, Missing: &yes, Limit: 5})
+			return err
+		},
+		"a page of sources": func(v View) error {
+			_, err := v.Sources(SourceFilter{Project: project, Prefix: "A", After: "A", Limit: 5})
+			return err
+		},
+		"metadata":           func(v View) error { _, err := v.Metadata(1); return err },
+		"exclusions":         func(v View) error { _, err := v.Exclusions(project); return err },
+		"ticks of a project": func(v View) error { _, err := v.TickRuns(TickFilter{Project: project}); return err },
+		"one tick":           func(v View) error { _, err := v.TickRun(1); return err },
+		"an archive job":     func(v View) error { _, _, err := v.ArchiveJob("k"); return err },
 		"head":               func(v View) error { _, _, err := v.Head(); return err },
 		"events of one":      func(v View) error { _, err := v.Events(EventFilter{Execution: e.ID}); return err },
 		"events of a source": func(v View) error { _, err := v.Events(EventFilter{Project: project, Source: "A"}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &watcher{DB: f.raw()}
+			db := f.raw()
+			w := &watcher{querier: db}
 			v := f.view()
 			v.q = w
 			if err := ask(v); err != nil && name != "claiming due sources" { // which has asked before it cannot write
@@ -88,13 +116,13 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 			if len(w.queries) == 0 {
 				t.Fatal("it asked nothing")
 			}
-			if index := indexes[name]; !strings.Contains(explain(t, w.DB, w.queries[0], w.args[0]), index) {
+			if index := indexes[name]; !strings.Contains(explain(t, db, w.queries[0], w.args[0]), index) {
 				t.Errorf("it does not use %s", index)
 			}
 			for i, query := range w.queries {
-				plan := explain(t, w.DB, query, w.args[i])
+				plan := explain(t, db, query, w.args[i])
 				for _, step := range scan.FindAllString(plan, -1) {
-					if name == "head" || strings.HasPrefix(step, "SCAN projects") || strings.HasPrefix(step, "SCAN (") {
+					if name == "head" || strings.HasPrefix(step, "SCAN projects") || strings.HasPrefix(step, "SCAN (") || step == "SCAN CONSTANT ROW" {
 						continue // the head is read backwards along the key and ends at the first row; projects are few
 					}
 					t.Errorf("%s\nfor %s", plan, query)
@@ -111,7 +139,87 @@ var indexes = map[string]string{
 	"retries due": "executions_retry", "next retry": "executions_retry", "live batches": "claims_live", "owners of claims": "claims_live",
 	"live executions": "executions_status", "a project's live": "executions_status",
 	"orphans of submission": "executions_status", "work for a worker": "executions_status",
-	"events of one": "provenance_execution", "events of a source": "provenance_source",
+	"quarantined": "sources_quarantined", "list of quarantined": "sources_quarantined", "list of missing": "sources_missing",
+	"ticks of a project": "tick_runs_project",
+	"events of one":      "provenance_execution", "events of a source": "provenance_source",
+}
+
+// TestWhatATickWritesCostsWhatIsDueAndNotWhatIsRegistered looks at every statement of ticks that meet every
+// outcome, and of what operators do about them.
+func TestWhatATickWritesCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
+	f := newFixture(t)
+	w := &watcher{}
+	watched := func(fn func(tx *Tx) error) {
+		t.Helper()
+		f.write(func(tx *Tx) error {
+			w.querier = tx.q
+			tx.q = w
+			return fn(tx)
+		})
+	}
+	outcomes := []string{
+		OutcomeNoData, OutcomeChanged, OutcomeUnchanged, OutcomeMissing, OutcomeGone, OutcomeChanged, OutcomeError, OutcomeAmbiguous, OutcomeRefused, OutcomeUnchanged,
+	}
+	for i, outcome := range outcomes {
+		if i == 2 { // in time to be superseded
+			f.admit("A")
+		}
+		f.clock.forward(2 * time.Hour)
+		watched(func(tx *Tx) error {
+			if _, err := tx.RegisterSource(project, "A", person); err != nil {
+				return err
+			}
+			sources, claims, err := tx.ClaimDueSources(project, 10, "o", tx.NewBatch(project), time.Hour)
+			if err != nil {
+				return err
+			}
+			d := Discovery{Source: sources[0], Claim: claims[0], Outcome: outcome, Signature: "s" + outcome, Rule: "r1", NextDue: tx.Now().Add(time.Hour)}
+			d.Metadata, d.Answer, d.Changes, d.QuarantineAfter = []Metadata{shown("100")}, []byte("[]"), []Change{{Kind: "sbid_gone", SBID: "100"}}, 10
+			if err := tx.StoreDiscovery(d); err != nil {
+				return err
+			}
+			_, err = tx.RecordTickRun(TickRun{Project: project, Kind: TickDiscovery, Reason: "no_sources_due", Sources: []TickSource{{Identifier: "A"}}})
+			return err
+		})
+	}
+	watched(func(tx *Tx) error {
+		if _, err := tx.Brake(project, "too much"); err != nil {
+			return err
+		}
+		if _, err := tx.ReleaseBrake(project, "fine", person); err != nil {
+			return err
+		}
+		if _, err := tx.ReleaseSource(project, "A", "again", person); err != nil {
+			return err
+		}
+		if err := tx.releaseRefused(project, 2, person); err != nil {
+			return err
+		}
+		if err := tx.KeepArchiveJob(ArchiveJob{Key: "k", URL: "u"}); err != nil {
+			return err
+		}
+		if err := tx.ForgetArchiveJob("k"); err != nil {
+			return err
+		}
+		if _, err := tx.ExcludeDatasets(project, []Exclusion{{SBID: "100", Dataset: "a"}}, "bad", person); err != nil {
+			return err
+		}
+		_, err := tx.IncludeDatasets(project, []Exclusion{{SBID: "100", Dataset: "a"}}, "good", person)
+		return err
+	})
+	db, seen := f.raw(), map[string]bool{}
+	for i, query := range w.queries {
+		if seen[query] || strings.Contains(query, "ORDER BY seq DESC LIMIT 1") { // the head of the log is at the end of its key
+			continue
+		}
+		seen[query] = true
+		if plan := explain(t, db, query, w.args[i]); scan.MatchString(plan) {
+			t.Errorf("%s\nfor %s", plan, query)
+		}
+	}
+	if len(seen) < 40 {
+		t.Errorf("only %d statements were looked at", len(seen))
+	}
 }
 
 func explain(t *testing.T, db *sql.DB, query string, args []any) string {

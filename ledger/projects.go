@@ -18,6 +18,8 @@ type Project struct {
 	AdmitReason string     `json:"admit_reason,omitempty"`
 	AdmitBy     string     `json:"admit_by,omitempty"`
 	AdmitAt     *time.Time `json:"admit_at,omitempty"`
+	BrakeAt     *time.Time `json:"brake_at,omitempty"` // admission is stopped since then: too much changed at once
+	BrakeReason string     `json:"brake_reason,omitempty"`
 	CreatedAt   time.Time  `json:"created_at"`
 }
 
@@ -47,7 +49,9 @@ type NewConfig struct {
 }
 
 // AddConfig makes the config the project's active revision. The same digest with the same graph as the
-// active one is no change (added is false). A new project does not admit until it is started.
+// active one is no change (added is false). A new project does not admit until it is started. A new
+// revision of a known one gives the sources whose answers could not be used another try: they leave
+// quarantine and are due at once.
 func (tx *Tx) AddConfig(c NewConfig, actor string) (cfg Config, added bool, err error) {
 	graph := ""
 	if c.Graph != nil {
@@ -91,8 +95,11 @@ func (tx *Tx) AddConfig(c NewConfig, actor string) (cfg Config, added bool, err 
 	if err != nil {
 		return Config{}, false, err
 	}
-	return cfg, true, tx.Append(provenance.Event{Type: provenance.ProjectAdded, Project: c.Project, Actor: actor},
-		map[string]any{"revision": cfg.Revision, "spec_sha256": cfg.Digest, "graph_sha256": graph})
+	if err := tx.Append(provenance.Event{Type: provenance.ProjectAdded, Project: c.Project, Actor: actor},
+		map[string]any{"revision": cfg.Revision, "spec_sha256": cfg.Digest, "graph_sha256": graph}); err != nil {
+		return Config{}, false, err
+	}
+	return cfg, true, tx.releaseRefused(c.Project, cfg.Revision, actor)
 }
 
 // SetAdmission starts (on) or pauses a project's admission. No change is no event.
@@ -109,13 +116,13 @@ func (tx *Tx) SetAdmission(project string, on bool, reason, actor string) (chang
 	return true, tx.Append(provenance.Event{Type: kind, Project: project, Actor: actor}, map[string]any{"reason": reason})
 }
 
-const projectColumns = "project, revision, admitting, admit_reason, admit_by, admit_at, created_at"
+const projectColumns = "project, revision, admitting, admit_reason, admit_by, admit_at, brake_at, brake_reason, created_at"
 
 func scanProject(scan func(...any) error) (Project, error) {
 	var p Project
-	var at, created timeText
-	err := scan(&p.ID, &p.Revision, &p.Admitting, &p.AdmitReason, &p.AdmitBy, &at, &created)
-	p.AdmitAt, p.CreatedAt = at.t, created.value()
+	var at, brake, created timeText
+	err := scan(&p.ID, &p.Revision, &p.Admitting, &p.AdmitReason, &p.AdmitBy, &at, &brake, &p.BrakeReason, &created)
+	p.AdmitAt, p.BrakeAt, p.CreatedAt = at.t, brake.t, created.value()
 	return p, err
 }
 

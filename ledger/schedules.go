@@ -72,23 +72,29 @@ func (tx *Tx) ForgetFuture() error {
 // RecordTick keeps what a tick did in one row that is updated in place. Its reason becomes an event
 // when it changes; counters are those of the last tick.
 func (tx *Tx) RecordTick(project, kind, reason string, counters map[string]int) error {
+	_, err := tx.recordTick(project, kind, reason, counters)
+	return err
+}
+
+// recordTick tells whether the reason has changed.
+func (tx *Tx) recordTick(project, kind, reason string, counters map[string]int) (news bool, err error) {
 	text, err := jsonText(counters)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var last string
 	if err := tx.list("last tick", "SELECT reason FROM schedules WHERE project = ? AND kind = ?", []any{project, kind},
 		func(rows *sql.Rows) error { return rows.Scan(&last) }); err != nil {
-		return err
+		return false, err
 	}
 	now := Stamp(tx.now)
 	if _, err := tx.exec("record tick", `INSERT INTO schedules (project, kind, watermark, last_run_at, reason, reason_at, counters) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (project, kind) DO UPDATE SET last_run_at = excluded.last_run_at, counters = excluded.counters,
 			reason_at = CASE WHEN reason = excluded.reason THEN reason_at ELSE excluded.reason_at END, reason = excluded.reason`,
 		project, kind, now, now, reason, now, text); err != nil || last == reason {
-		return err
+		return false, err
 	}
-	return tx.Append(provenance.Event{Type: provenance.ScheduleReason, Project: project, Actor: provenance.ActorDaemon},
+	return true, tx.Append(provenance.Event{Type: provenance.ScheduleReason, Project: project, Actor: provenance.ActorDaemon},
 		map[string]any{"tick": kind, "reason": reason, "before": last})
 }
 

@@ -17,8 +17,10 @@ const (
 	OutcomeUnchanged = "unchanged"
 	OutcomeNoData    = "no_data"
 	OutcomeMissing   = "missing"   // what was known is no longer shown
+	OutcomeGone      = "gone"      // what was missing is accepted as gone
 	OutcomeAmbiguous = "ambiguous" // the answer holds rows of other sources and cannot be cleaned
-	OutcomeError     = "error"
+	OutcomeRefused   = "refused"   // asked, and the answer cannot be used: the archive refused the query, or a row cannot be mapped
+	OutcomeError     = "error"     // could not ask
 )
 
 // Source is one registered sky object of a survey.
@@ -43,21 +45,41 @@ type Source struct {
 	PendingAt             *time.Time `json:"workflow_run_pending_at,omitempty"`
 	LastExecutedSignature string     `json:"last_executed_discovery_signature,omitempty"`
 	LastExecution         string     `json:"last_execution,omitempty"`
-	Report                string     `json:"-"` // JSON of the last discovery
+	SignatureSince        *time.Time `json:"signature_since,omitempty"`   // since when the archive shows what is signed; a new rule does not move it
+	Refusals              int        `json:"refusals"`                    // unusable answers (refused, ambiguous) since the last usable one
+	QuarantinedAt         *time.Time `json:"quarantined_at,omitempty"`    // no tick claims it until it is released
+	StaleAfterHours       *int       `json:"stale_after_hours,omitempty"` // its own cadence; nil = the project's
+	GoneAnswers           int        `json:"gone_answers,omitempty"`      // complete answers in a row that show the same too little
+	GoneSince             *time.Time `json:"gone_since,omitempty"`        // the first of them
+	GoneDigest            string     `json:"-"`                           // of what they show
+	AcceptMissingAt       *time.Time `json:"accept_missing_at,omitempty"` // a person said that what is missing is gone
+	Report                string     `json:"-"`                           // JSON of the last discovery
+}
+
+// Settled reports whether the archive has shown the signed data for long enough: two equal signatures at
+// least settle apart. A settle of 0 or less is always over.
+func (s Source) Settled(settle time.Duration) bool {
+	if settle <= 0 {
+		return true
+	}
+	return s.SignatureSince != nil && s.LastCheckedAt != nil && !s.LastCheckedAt.Before(s.SignatureSince.Add(settle))
 }
 
 const sourceColumns = `id, project, identifier, enabled, removed_at, registered_at, registered_by, signature, signature_rule,
 	last_checked_at, last_attempted_at, next_due_at, last_outcome, last_error, failures, missing_since,
-	workflow_run_pending, workflow_run_pending_at, last_executed_signature, last_execution, report`
+	workflow_run_pending, workflow_run_pending_at, last_executed_signature, last_execution, signature_since, refusals,
+	quarantined_at, stale_after_hours, gone_answers, gone_since, gone_digest, accept_missing_at, report`
 
 func scanSource(scan func(...any) error) (Source, error) {
 	var s Source
-	var removed, registered, checked, attempted, due, missing, pending timeText
+	var removed, registered, checked, attempted, due, missing, pending, since, quarantined, gone, accept timeText
 	err := scan(&s.ID, &s.Project, &s.Identifier, &s.Enabled, &removed, &registered, &s.RegisteredBy, &s.Signature, &s.SignatureRule,
 		&checked, &attempted, &due, &s.LastOutcome, &s.LastError, &s.Failures, &missing,
-		&s.Pending, &pending, &s.LastExecutedSignature, &s.LastExecution, &s.Report)
+		&s.Pending, &pending, &s.LastExecutedSignature, &s.LastExecution, &since, &s.Refusals,
+		&quarantined, &s.StaleAfterHours, &s.GoneAnswers, &gone, &s.GoneDigest, &accept, &s.Report)
 	s.RemovedAt, s.RegisteredAt, s.LastCheckedAt, s.LastAttemptedAt = removed.t, registered.value(), checked.t, attempted.t
 	s.NextDueAt, s.MissingSince, s.PendingAt = due.value(), missing.t, pending.t
+	s.SignatureSince, s.QuarantinedAt, s.GoneSince, s.AcceptMissingAt = since.t, quarantined.t, gone.t, accept.t
 	return s, err
 }
 
@@ -89,14 +111,16 @@ func (v View) SourceByID(id int64) (Source, error) {
 
 // SourceFilter narrows a list of sources; empty fields do not narrow.
 type SourceFilter struct {
-	Project string
-	Prefix  string // of the identifier
-	Outcome string
-	Pending *bool
-	Enabled *bool
-	Removed bool   // removed ones too
-	After   string // identifiers behind this one: the cursor of a page
-	Limit   int    // 0 = all
+	Project     string
+	Prefix      string // of the identifier
+	Outcome     string
+	Pending     *bool
+	Enabled     *bool
+	Quarantined *bool
+	Missing     *bool  // whether known data is no longer shown
+	Removed     bool   // removed ones too
+	After       string // identifiers behind this one: the cursor of a page
+	Limit       int    // 0 = all
 }
 
 // Sources lists sources by project and identifier.
@@ -108,7 +132,7 @@ func (v View) Sources(f SourceFilter) ([]Source, error) {
 		add("project = ?", f.Project)
 	}
 	if f.Prefix != "" {
-		add("substr(identifier, 1, length(?)) = ?", f.Prefix, f.Prefix)
+		add("identifier >= ? AND identifier < ?", f.Prefix, f.Prefix+lastRune)
 	}
 	if f.Outcome != "" {
 		add("last_outcome = ?", f.Outcome)
@@ -118,6 +142,12 @@ func (v View) Sources(f SourceFilter) ([]Source, error) {
 	}
 	if f.Enabled != nil {
 		add("enabled = ?", *f.Enabled)
+	}
+	if f.Quarantined != nil {
+		add("quarantined_at IS " + notNull(*f.Quarantined))
+	}
+	if f.Missing != nil {
+		add("missing_since IS " + notNull(*f.Missing))
 	}
 	if !f.Removed {
 		add("removed_at IS NULL")
@@ -132,6 +162,16 @@ func (v View) Sources(f SourceFilter) ([]Source, error) {
 	}
 	return v.sources("sources", rest, args...)
 }
+
+func notNull(is bool) string {
+	if is {
+		return "NOT NULL"
+	}
+	return "NULL"
+}
+
+// lastRune is behind every character that an identifier goes on with.
+const lastRune = "\U0010FFFF"
 
 // Identifiers lists every identifier of a project that is not removed, for dealing rows to the
 // longest one that they begin with.
@@ -153,7 +193,7 @@ func (v View) IdentifiersBeginning(project, prefix string) ([]string, error) {
 	var list []string
 	err := v.list("identifiers beginning with "+prefix, `SELECT identifier FROM sources
 		WHERE project = ? AND identifier > ? AND identifier < ? ORDER BY identifier`,
-		[]any{project, prefix, prefix + "\U0010FFFF"}, func(rows *sql.Rows) error {
+		[]any{project, prefix, prefix + lastRune}, func(rows *sql.Rows) error {
 			var id string
 			err := rows.Scan(&id)
 			list = append(list, id)
@@ -163,12 +203,14 @@ func (v View) IdentifiersBeginning(project, prefix string) ([]string, error) {
 }
 
 // RegisterSource adds a source, or brings a removed one back with its history; added is false for one
-// that is there already. It is due for discovery at once.
+// that is there already. It is due for discovery at once; a quarantine from before its removal is over.
+// A million go fastest in order of their identifiers, which is that of the index.
 func (tx *Tx) RegisterSource(project, identifier, actor string) (added bool, err error) {
 	at := Stamp(tx.now)
 	n, err := tx.exec("register source "+identifier, `INSERT INTO sources (project, identifier, registered_at, registered_by, next_due_at)
 		VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (project, identifier) DO UPDATE SET removed_at = NULL, enabled = 1, next_due_at = excluded.next_due_at
+		ON CONFLICT (project, identifier) DO UPDATE SET removed_at = NULL, enabled = 1, next_due_at = excluded.next_due_at,
+			quarantined_at = NULL, refusals = 0, failures = 0
 		WHERE sources.removed_at IS NOT NULL`, project, identifier, at, actor, at)
 	if err != nil || n == 0 {
 		return false, err
@@ -214,15 +256,6 @@ func (tx *Tx) RemoveSource(project, identifier, reason, actor string) error {
 	return tx.Append(provenance.Event{Type: provenance.SourceRemoved, Project: project, Source: identifier, Actor: actor}, map[string]any{"reason": reason})
 }
 
-// RequestDiscovery makes a source due now, whatever its last answer or failure was. A claim that is
-// held is left to its holder.
-func (tx *Tx) RequestDiscovery(s Source, actor string) error {
-	if err := tx.execOne("request discovery of "+s.Identifier, "UPDATE sources SET next_due_at = ? WHERE id = ?", Stamp(tx.now), s.ID); err != nil {
-		return err
-	}
-	return tx.Append(provenance.Event{Type: provenance.SourceDiscoveryRequested, Project: s.Project, Source: s.Identifier, Actor: actor}, nil)
-}
-
 // Baseline records a source's current signature as already executed, for work that was done elsewhere.
 // It is refused (Conflict) while an execution works on the source; without a signature it is Invalid.
 func (tx *Tx) Baseline(s Source, reason, actor string) error {
@@ -249,38 +282,6 @@ func (v View) ActiveExecution(sourceID int64) (id string, err error) {
 	err = v.list("active execution", "SELECT execution FROM execution_sources WHERE source_id = ? AND active = 1", []any{sourceID},
 		func(rows *sql.Rows) error { return rows.Scan(&id) })
 	return id, err
-}
-
-// ClaimDueSources claims up to limit sources of a project that are due for discovery, the longest due
-// first, under one batch.
-func (tx *Tx) ClaimDueSources(project string, limit int, owner, batch string, ttl time.Duration) ([]Source, []Claim, error) {
-	due, err := tx.sources("due sources of "+project, `WHERE project = ? AND enabled = 1 AND removed_at IS NULL AND next_due_at <= ?
-		AND NOT EXISTS (SELECT 1 FROM claims WHERE subject = 'source:' || sources.id AND owner <> '' AND expires_at > ?)
-		ORDER BY next_due_at, id LIMIT ?`, project, Stamp(tx.now), Stamp(tx.now), limit)
-	if err != nil {
-		return nil, nil, err
-	}
-	var claimed []Source
-	var claims []Claim
-	for _, s := range due {
-		c, ok, err := tx.TryClaim(ClaimDiscovery, SourceSubject(s.ID), owner, batch, ttl)
-		if err != nil {
-			return nil, nil, err
-		}
-		if ok {
-			claimed, claims = append(claimed, s), append(claims, c)
-		}
-	}
-	return claimed, claims, nil
-}
-
-// CountDueSources counts the sources of a project that are due for discovery and not claimed, up to limit.
-func (v View) CountDueSources(project string, limit int) (n int, err error) {
-	err = v.get("due sources of "+project, `SELECT count(*) FROM (SELECT 1 FROM sources WHERE project = ? AND enabled = 1
-		AND removed_at IS NULL AND next_due_at <= ?
-		AND NOT EXISTS (SELECT 1 FROM claims WHERE subject = 'source:' || sources.id AND owner <> '' AND expires_at > ?) LIMIT ?)`,
-		[]any{project, Stamp(v.now), Stamp(v.now), limit}, &n)
-	return n, err
 }
 
 // PendingSources lists sources that wait for a run and that no execution works on, the longest

@@ -33,6 +33,11 @@ func (v View) Now() time.Time { return v.now }
 type Tx struct {
 	View
 	newID func() string
+
+	// The last event, once it was read: nobody else writes while this transaction is open.
+	headKnown bool
+	headSeq   int64
+	headHash  string
 }
 
 // exec runs a statement and gives the number of rows it touched.

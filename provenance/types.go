@@ -6,6 +6,7 @@ const (
 	ProjectAdded     = "config.activated"
 	ProjectStarted   = "project.started"
 	ProjectPaused    = "project.paused"
+	ProjectBraked    = "project.braked" // admission stopped: too much changed at once
 	ProfileAdded     = "profile.activated"
 	SourceRegistered = "source.registered"
 	SourceEnabled    = "source.enabled"
@@ -13,13 +14,23 @@ const (
 	SourceRemoved    = "source.removed"
 	SourceBaselined  = "source.baselined"
 
+	ProjectBrakeReleased     = "project.brake_released"
 	SourceDiscoveryRequested = "source.discovery_requested"
+	SourceQuarantined        = "source.quarantined" // its answers could not be used too often
+	SourceReleased           = "source.released"    // from quarantine
+	SourceCadence            = "source.cadence"
+	SourceMissingAccepted    = "source.missing_accepted" // the wish; discovery.gone when it is so
+
+	DatasetExcluded = "dataset.excluded"
+	DatasetIncluded = "dataset.included"
 
 	DiscoveryChanged   = "discovery.changed"
 	DiscoveryUnchanged = "discovery.unchanged" // only when it ends another outcome
 	DiscoveryResigned  = "discovery.resigned"
 	DiscoveryNoData    = "discovery.no_data"
 	DiscoveryMissing   = "discovery.missing"
+	DiscoveryGone      = "discovery.gone"    // what was missing is accepted as gone
+	DiscoveryRefused   = "discovery.refused" // asked, and the answer cannot be used
 	DiscoveryAmbiguous = "discovery.ambiguous"
 	DiscoveryError     = "discovery.error"
 	DiscoveryColumns   = "discovery.new_columns"
