@@ -9,12 +9,161 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"beampipe/fault"
+	"beampipe/vo/uws"
 	"beampipe/vo/votable"
 )
+
+// What a request can be refused for beside its query. Errors that wrap them are fault.Invalid.
+var (
+	// ErrUploadRefused says that the archive takes no uploaded tables.
+	ErrUploadRefused = errors.New("the archive takes no uploaded tables")
+	// ErrTooLarge says that the request is too large for the archive.
+	ErrTooLarge = errors.New("the request is too large")
+)
+
+// failure is why an attempt did not give an answer.
+type failure struct {
+	err       error
+	transient bool          // worth another attempt
+	after     time.Duration // the archive asks to wait this long; 0: it does not say
+	health    verdict       // what it says about the archive
+	timedOut  bool          // the time of one request was over
+	noAsync   bool          // the archive has no jobs
+	rows      int           // given before an OVERFLOW
+	code      int           // HTTP status of a refusal
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+const nothingKnown = "nothing is known; it is asked again later"
+
+// notAnswered judges a request that got no response. x is nil when it was not sent.
+func (c *Client) notAnswered(x *exchange, err error, what string) *failure {
+	if x == nil {
+		return &failure{err: err}
+	}
+	var moved *redirectError
+	if errors.As(err, &moved) {
+		return &failure{err: fault.Wrap(fault.Invalid, moved, what+": not followed", "give the archive's present address in the project's adapters, or with --archive "+c.Name()+"=URL")}
+	}
+	var credential *credentialError
+	if errors.As(err, &credential) {
+		kind := fault.KindOf(credential)
+		if kind == "" {
+			kind = fault.Invalid
+		}
+		return &failure{err: fault.Wrap(kind, credential.error, what+": credentials", "")}
+	}
+	return c.interrupted(x, err, what)
+}
+
+// interrupted judges an error of the connection, before or in the body.
+func (c *Client) interrupted(x *exchange, err error, what string) *failure {
+	timedOut := x.timedOut()
+	if timedOut {
+		what += fmt.Sprintf(": no complete answer within %s", x.timeout)
+	}
+	return &failure{err: fault.Wrap(fault.Unavailable, err, what, nothingKnown), transient: true, health: down, timedOut: timedOut}
+}
+
+// maxRefusalBytes bounds what is read of the body of a refusal.
+const maxRefusalBytes = 1 << 20
+
+// refused judges a response whose HTTP status is not 2xx.
+func (c *Client) refused(x *exchange, q *question, what string) *failure {
+	raw, err := io.ReadAll(io.LimitReader(x.body, maxRefusalBytes))
+	if err != nil && len(raw) == 0 && x.ctx.Err() != nil {
+		return c.interrupted(x, err, what)
+	}
+	return c.judge(x.resp.StatusCode, x.resp.Header, raw, q, what)
+}
+
+// judge says what a refusal with an HTTP status means.
+func (c *Client) judge(code int, header http.Header, raw []byte, q *question, what string) *failure {
+	f := c.judgeStatus(code, header, raw, q, what)
+	f.code = code
+	return f
+}
+
+func (c *Client) judgeStatus(code int, header http.Header, raw []byte, q *question, what string) *failure {
+	words := uws.Words(raw)
+	what = fmt.Sprintf("%s: HTTP %d: %s", what, code, words)
+	switch {
+	case code == http.StatusRequestEntityTooLarge:
+		return tooLarge(what)
+	case code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || soundsBusy(words):
+		f := &failure{err: fault.New(fault.Unavailable, what, "the archive cannot answer now; it is asked again later"), transient: true, health: down, after: c.retryAfter(header.Get("Retry-After"))}
+		switch {
+		case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable || soundsBusy(words):
+			f.health = busy
+		case code == http.StatusInternalServerError && uws.Message(raw) != "":
+			f.health = answered // the service works; it may be the query
+		}
+		return f
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		return &failure{err: fault.New(fault.Invalid, what, "check the credentials for the archive")}
+	}
+	if f := q.refusedForSize(words, what); f != nil {
+		return f
+	}
+	return &failure{err: fault.New(fault.Invalid, what, "correct the query, or the archive's address")}
+}
+
+// badAnswer judges an error of reading a 2xx answer.
+func (c *Client) badAnswer(x *exchange, err error, q *question, what string) *failure {
+	var (
+		status *votable.StatusError
+		syntax *votable.SyntaxError
+		long   *limitError
+	)
+	switch {
+	case errors.As(err, &status):
+		return c.refusedInWords(uws.Words([]byte(status.Message)), q, what)
+	case errors.Is(err, votable.ErrOverflow):
+		return &failure{err: fault.Wrap(fault.Invalid, err, fmt.Sprintf("%s, MAXREC %d", what, q.maxRec), "raise the row limit (MaxRec), or narrow the query until its answer fits")}
+	case errors.As(err, &long):
+		return &failure{err: fault.Wrap(fault.Invalid, err, what, "raise MaxBody, or narrow the query")}
+	case errors.Is(err, fault.Invalid): // another serialization
+		return &failure{err: fault.Wrap(fault.Invalid, err, what, "")}
+	case !errors.As(err, &syntax):
+		return c.interrupted(x, err, what)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &failure{err: fault.Wrap(fault.Unavailable, err, what+": the answer is cut", nothingKnown), transient: true, health: down}
+	case !x.body.looksLikeVOTable():
+		return c.notVOTable(x, q, what)
+	}
+	return &failure{err: fault.Wrap(fault.Unavailable, err, what+": a broken answer", "report it to the archive: its VOTable is malformed")}
+}
+
+// refusedInWords judges an ERROR document.
+func (c *Client) refusedInWords(words string, q *question, what string) *failure {
+	what += ": the archive refused it: " + words
+	if soundsBusy(words) {
+		return &failure{err: fault.New(fault.Unavailable, what, "the archive cannot answer now; it is asked again later"), transient: true, health: busy}
+	}
+	if f := q.refusedForSize(words, what); f != nil {
+		return f
+	}
+	return &failure{err: fault.New(fault.Invalid, what, "correct the query")}
+}
+
+// notVOTable judges a 2xx answer that is something else: a login or maintenance page, or the plain
+// words of a service that knows no better.
+func (c *Client) notVOTable(x *exchange, q *question, what string) *failure {
+	words := firstWords(x.body.head)
+	what += ": not a VOTable; the answer begins: " + words
+	if f := q.refusedForSize(words, what); f != nil {
+		return f
+	}
+	if soundsBusy(words) {
+		return &failure{err: fault.New(fault.Unavailable, what, "the archive cannot answer now; it is asked again later"), transient: true, health: busy}
+	}
+	return &failure{err: fault.New(fault.Unavailable, what, c.tryAddress()), health: down}
+}
 
 // busyPhrases are the words by which archives say, in a refusal, that the same query may work
 // later. CASDA sends the first four with HTTP 400.
@@ -28,67 +177,49 @@ var busyPhrases = []string{
 	"try again later",
 }
 
-func soundsBusy(words string) bool {
-	words = strings.ToLower(words)
-	for _, phrase := range busyPhrases {
-		if strings.Contains(words, phrase) {
+func soundsBusy(words string) bool { return mentions(words, busyPhrases...) }
+
+// mentions holds when one of the phrases, in lower case, is in a text of any case.
+func mentions(text string, phrases ...string) bool {
+	text = strings.ToLower(text)
+	for _, phrase := range phrases {
+		if strings.Contains(text, phrase) {
 			return true
 		}
 	}
 	return false
 }
 
-// notAnswered judges a request that got no response.
-func (c *Client) notAnswered(ctx context.Context, err error) *failure {
-	var moved *redirectError
-	if errors.As(err, &moved) {
-		return &failure{err: fault.Wrap(fault.Invalid, moved, c.doing()+": not followed", "give the archive's present address in the project's adapters, or with --archive "+c.Name()+"=URL")}
-	}
-	return c.interrupted(ctx, err)
+func tooLarge(what string) *failure {
+	return &failure{err: fault.Wrap(fault.Invalid, ErrTooLarge, what, "ask for less at a time")}
 }
 
-// interrupted judges an error of the connection, before or in the body.
-func (c *Client) interrupted(ctx context.Context, err error) *failure {
-	what := c.doing()
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		what += fmt.Sprintf(": no complete answer within %s", c.options.Timeout)
+// refusedForSize recognizes refusals of uploads and of long requests by their words; nil for others.
+// Words about a column, or about time, are about the query.
+func (q *question) refusedForSize(words, what string) *failure {
+	about := mentions(words, "upload", "request", "entity", "payload", "post ", "body")
+	big := mentions(words, "too large", "too big", "too long", "too many rows", "exceeds the maximum", "exceeds the limit", "size limit", "limit exceeded", "would only accept")
+	switch {
+	case about && big && !mentions(words, "time", "column"):
+		return tooLarge(what)
+	case len(q.uploads) == 0 || !q.blamesUpload(words):
+		return nil
 	}
-	return &failure{err: fault.Wrap(fault.Unavailable, err, what, "nothing is known; it is asked again later"), transient: true}
+	return &failure{err: fault.Wrap(fault.Invalid, ErrUploadRefused, what, "ask with lists or one by one")}
 }
 
-// maxRefusalBytes bounds what is read of the body of a refusal.
-const maxRefusalBytes = 1 << 20
-
-// refused judges a response whose HTTP status is not 2xx.
-func (c *Client) refused(ctx context.Context, resp *http.Response, body *answer) *failure {
-	raw, err := io.ReadAll(io.LimitReader(body, maxRefusalBytes))
-	if err != nil && len(raw) == 0 && ctx.Err() != nil {
-		return c.interrupted(ctx, err)
+// blamesUpload holds for words that say that uploads are not taken, among them that the uploaded
+// table is not there: some services pass over UPLOAD.
+func (q *question) blamesUpload(words string) bool {
+	if !mentions(words, "upload") || mentions(words, "column") {
+		return false
 	}
-	words := errorWords(raw)
-	busy := resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout || soundsBusy(words)
-	what := fmt.Sprintf("%s: HTTP %d: %s", c.doing(), resp.StatusCode, firstWords([]byte(words)))
-	if busy {
-		return &failure{
-			err:       fault.New(fault.Unavailable, what, "the archive cannot answer now; it is asked again later"),
-			transient: true,
-			after:     c.retryAfter(resp.Header.Get("Retry-After")),
-		}
+	if mentions(words, "field upload", "parameter upload", "ingesting upload") {
+		return true
 	}
-	return &failure{err: fault.New(fault.Invalid, what, "correct the query, or the archive's address")}
-}
-
-// errorWords gives the message of an ERROR document, else the text itself.
-func errorWords(raw []byte) string {
-	rd, err := votable.NewReader(bytes.NewReader(raw), votable.Limits{})
-	for err == nil {
-		err = rd.Next(nil)
-	}
-	var status *votable.StatusError
-	if errors.As(err, &status) {
-		return status.Message
-	}
-	return string(raw)
+	return mentions(words, "not support", "unsupported", "not allow", "not permit", "not accept", "disabled", "not enabled", "not available", "not implemented",
+		"not offer", "refuse", "forbidden", "no upload", "unknown parameter", "unexpected parameter",
+		"not found", "does not exist", "doesn't exist", "no such table", "unknown table", "not locate", "not be located", "not resolve", "cannot find")
 }
 
 // retryAfter reads the header of that name: seconds, or a date.
@@ -103,69 +234,8 @@ func (c *Client) retryAfter(header string) time.Duration {
 	return 0
 }
 
-// badAnswer judges an error of reading a 2xx answer.
-func (c *Client) badAnswer(ctx context.Context, err error, body *answer) *failure {
-	var (
-		status   *votable.StatusError
-		syntax   *votable.SyntaxError
-		tooLarge *limitError
-	)
-	switch {
-	case errors.As(err, &status):
-		what := c.doing() + ": the archive refused it: " + firstWords([]byte(status.Message))
-		if soundsBusy(status.Message) {
-			return &failure{err: fault.New(fault.Unavailable, what, "the archive cannot answer now; it is asked again later"), transient: true}
-		}
-		return &failure{err: fault.New(fault.Invalid, what, "correct the query")}
-	case errors.Is(err, votable.ErrOverflow):
-		return &failure{err: fault.Wrap(fault.Invalid, err, fmt.Sprintf("%s, MAXREC %d", c.doing(), c.options.MaxRec), "raise the row limit (MaxRec), or narrow the query until its answer fits")}
-	case errors.As(err, &tooLarge):
-		return &failure{err: fault.Wrap(fault.Invalid, err, c.doing(), "raise MaxBody, or narrow the query")}
-	case errors.Is(err, fault.Invalid): // another serialization
-		return &failure{err: fault.Wrap(fault.Invalid, err, c.doing(), "")}
-	case !errors.As(err, &syntax):
-		return c.interrupted(ctx, err)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &failure{err: fault.Wrap(fault.Unavailable, err, c.doing()+": the answer is cut", "nothing is known; it is asked again later"), transient: true}
-	case !body.looksLikeVOTable():
-		return &failure{err: fault.New(fault.Unavailable, fmt.Sprintf("%s: not a VOTable; the answer begins: %s", c.doing(), firstWords(body.head)), c.tryAddress())}
-	}
-	return &failure{err: fault.Wrap(fault.Unavailable, err, c.doing()+": a broken answer", "report it to the archive: its VOTable is malformed")}
-}
-
-// wordBytes bounds an archive's own words in an error.
-const wordBytes = 512
-
-// firstWords gives the first 512 bytes of a text on one line, as valid UTF-8.
-func firstWords(raw []byte) string {
-	cut := len(raw) > wordBytes
-	if cut {
-		raw = raw[:wordBytes]
-	}
-	text := strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(string(raw), ""))
-	text = strings.Join(strings.Fields(text), " ")
-	switch {
-	case text == "":
-		return "(no text)"
-	case cut:
-		return text + " …"
-	}
-	return text
-}
-
-// answer reads a body up to a limit, counts it, and keeps how it begins.
-type answer struct {
-	src   io.Reader
-	limit int64
-	used  int64
-	read  *atomic.Int64
-	head  []byte
-}
+// firstWords gives what the beginning of a text says.
+func firstWords(raw []byte) string { return uws.Words(raw[:min(len(raw), headBytes)]) }
 
 // limitError says that an answer is past Options.MaxBody.
 type limitError struct{ limit int64 }
@@ -174,19 +244,10 @@ func (e *limitError) Error() string {
 	return fmt.Sprintf("the answer is longer than %d bytes (MaxBody)", e.limit)
 }
 
-func (a *answer) Read(p []byte) (int, error) {
-	n, err := a.src.Read(p)
-	a.read.Add(int64(n))
-	if room := wordBytes + 1 - len(a.head); room > 0 {
-		a.head = append(a.head, p[:min(n, room)]...)
-	}
-	if a.used += int64(n); a.used > a.limit {
-		return 0, &limitError{a.limit}
-	}
-	return n, err
-}
-
 // looksLikeVOTable holds when the root element of a VOTable is near the beginning.
 func (a *answer) looksLikeVOTable() bool {
 	return bytes.Contains(a.head, []byte("VOTABLE")) || bytes.Contains(a.head, []byte("V\x00O\x00T\x00A\x00B\x00L\x00E"))
 }
+
+// stopped holds when err comes from the end of ctx.
+func stopped(ctx context.Context, err error) bool { return err != nil && ctx.Err() != nil }

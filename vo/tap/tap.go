@@ -1,9 +1,17 @@
-// Package tap asks archives that speak the Table Access Protocol (IVOA Recommendation TAP 1.1, and
-// DALI 1.1 for its parameters and errors): synchronous ADQL queries, answered as VOTables.
+// Package tap asks archives that speak the Table Access Protocol (IVOA Recommendation TAP 1.1, with
+// DALI 1.1 for its parameters and errors, UWS 1.1 for its jobs and VOSI 1.1 for what it says about
+// itself): ADQL queries, with tables uploaded along, answered as VOTables.
 //
 // An answer counts only when its document was read to the end without an ERROR or an OVERFLOW, so
-// no rows means that the archive said so. Every error is a fault: Unavailable where nothing is
-// known and asking again may help, Invalid where the query or the settings must change.
+// no rows means that the archive said so. That is why CSV is never asked for: it cannot tell that
+// its rows were cut, or that the query failed in the middle of them. Every error is a fault:
+// Unavailable where nothing is known and asking again may help, Invalid where the query or the
+// settings must change.
+//
+// A query is asked synchronously or as a job. The address of a job can be kept (Jobs), so that a
+// process that is started again goes on with it instead of beginning another. How much an archive
+// is asked at a time, and whether it is asked at all while it fails, is up to a Budget that all its
+// Clients share.
 package tap
 
 import (
@@ -18,6 +26,8 @@ import (
 	"time"
 
 	"beampipe/fault"
+	"beampipe/vo/uws"
+	"beampipe/vo/votable"
 )
 
 // Options says which archive a Client asks, and how. Only URL is needed.
@@ -25,11 +35,21 @@ type Options struct {
 	Name      string            // adapter's name, for messages; default: the host
 	URL       string            // the service's base, or its …/sync; http or https
 	Transport http.RoundTripper // nil: a copy of http.DefaultTransport of the Client's own
-	Timeout   time.Duration     // for one attempt, the body included; default 30 s
+	Timeout   time.Duration     // for one HTTP request, the body included; default 30 s
 	Retries   int               // attempts after the first; 0 is none
 	MaxRec    int               // sent as MAXREC; default 100000
 	MaxBody   int64             // bytes of one answer, decompressed; default 256 MiB
 	UserAgent string            // default "beampipe"
+
+	Mode          Mode                  // how queries are asked; default Auto
+	MaxWait       time.Duration         // for a whole job, from its beginning or from when it was found again; default 30 min
+	MaxRecLimit   int                   // how far an OVERFLOW raises MAXREC; default 2,000,000
+	Serialization votable.Serialization // of answers, where the archive does as it is asked; default TableData
+	Budget        *Budget               // nil: no bounds
+	Jobs          Jobs                  // nil: jobs are not kept, and end with the call that made them
+	// Credentials is asked for each request to the archive's own host and port; nothing else gets them,
+	// whatever redirects say. nil, or giving nil: none.
+	Credentials func(ctx context.Context) (*Credential, error)
 
 	Wait   func(ctx context.Context, d time.Duration) error // waits between attempts; nil: a timer
 	Jitter func() float64                                   // in [0,1); nil: math/rand
@@ -41,6 +61,9 @@ const (
 	DefaultTimeout = 30 * time.Second
 	DefaultMaxRec  = 100_000
 	DefaultMaxBody = 256 << 20
+	DefaultMaxWait = 30 * time.Minute
+
+	DefaultMaxRecLimit = 2_000_000
 )
 
 // MaxRetries bounds Options.Retries.
@@ -50,8 +73,13 @@ const MaxRetries = 20
 type Client struct {
 	options Options
 	base    string
-	http    *http.Client
+	http    *http.Client // follows redirects
+	direct  *http.Client // does not
+	uws     *uws.Client
 	stats   counters
+	lately  lately
+	limits  *cached[Limits]
+	tables  *cached[[]SchemaTable]
 }
 
 // Stats counts what a Client did since it was made.
@@ -73,7 +101,7 @@ func New(o Options) (*Client, error) {
 	if o.Name == "" {
 		o.Name = base.Host
 	}
-	for what, n := range map[string]int64{"Timeout": int64(o.Timeout), "Retries": int64(o.Retries), "MaxRec": int64(o.MaxRec), "MaxBody": o.MaxBody} {
+	for what, n := range map[string]int64{"Timeout": int64(o.Timeout), "Retries": int64(o.Retries), "MaxRec": int64(o.MaxRec), "MaxBody": o.MaxBody, "MaxWait": int64(o.MaxWait), "MaxRecLimit": int64(o.MaxRecLimit)} {
 		if n < 0 {
 			return nil, fault.New(fault.Invalid, fmt.Sprintf("archive %s: %s is %d", o.Name, what, n), "give a number of at least 0")
 		}
@@ -81,8 +109,20 @@ func New(o Options) (*Client, error) {
 	if o.Retries > MaxRetries {
 		return nil, fault.New(fault.Invalid, fmt.Sprintf("archive %s: %d retries", o.Name, o.Retries), fmt.Sprintf("give at most %d", MaxRetries))
 	}
-	c := &Client{options: o.withDefaults(), base: base.String()}
-	c.http = &http.Client{Transport: c.options.Transport, CheckRedirect: checkRedirect}
+	if err := checkMode(o.Mode); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "archive "+o.Name, "correct the mode")
+	}
+	c := &Client{options: o.withDefaults(), base: base.String(), limits: newCached[Limits](), tables: newCached[[]SchemaTable]()}
+	transport := c.options.Transport
+	if o.Credentials != nil {
+		transport = &authorizer{next: transport, archive: base, credentials: o.Credentials}
+	}
+	c.http = &http.Client{Transport: transport, CheckRedirect: checkRedirect}
+	c.direct = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c.uws = uws.New(uws.Options{
+		Do: c.doJob, Timeout: c.options.Timeout, UserAgent: c.options.UserAgent,
+		Wait: c.options.Wait, Now: c.options.Now, Jitter: c.options.Jitter,
+	})
 	return c, nil
 }
 
@@ -102,6 +142,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
+	}
+	if o.MaxWait == 0 {
+		o.MaxWait = DefaultMaxWait
+	}
+	if o.MaxRecLimit == 0 {
+		o.MaxRecLimit = DefaultMaxRecLimit
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "beampipe"

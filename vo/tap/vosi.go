@@ -62,28 +62,44 @@ func (c *Client) Capabilities(ctx context.Context) ([]byte, error) {
 
 // get reads a resource beside the service.
 func (c *Client) get(ctx context.Context, path string) (body []byte, code int, err error) {
-	what := fmt.Sprintf("ask %s (%s%s)", c.Name(), c.base, path)
-	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	return c.fetch(ctx, c.base+path, maxVOSIBytes)
+}
+
+// fetch reads a document of at most limit bytes.
+func (c *Client) fetch(ctx context.Context, address string, limit int64) (body []byte, code int, err error) {
+	what := fmt.Sprintf("ask %s (%s)", c.Name(), address)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, 0, fault.Wrap(fault.Invalid, err, what, c.tryAddress())
 	}
-	req.Header.Set("User-Agent", c.options.UserAgent)
-	c.stats.requests.Add(1)
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, 0, fault.Wrap(fault.Unavailable, err, what, c.tryAddress())
-	}
-	defer resp.Body.Close()
-	limited := &answer{src: resp.Body, limit: min(maxVOSIBytes, c.options.MaxBody), read: &c.stats.bytes}
-	body, err = io.ReadAll(limited)
-	var tooLarge *limitError
-	if errors.As(err, &tooLarge) {
-		return nil, 0, fault.New(fault.Unavailable, fmt.Sprintf("%s: the answer is longer than %d bytes", what, limited.limit), c.tryAddress())
+	req.Header.Set("Accept", "text/xml, application/xml;q=0.9, */*;q=0.1")
+	x, err := c.send(ctx, c.http, req, c.options.Timeout, min(limit, c.options.MaxBody))
+	if x == nil {
+		return nil, 0, err
 	}
 	if err != nil {
-		return nil, 0, fault.Wrap(fault.Unavailable, err, what, c.tryAddress())
+		return nil, 0, c.unread(x, err, what)
 	}
-	return body, resp.StatusCode, nil
+	body, err = io.ReadAll(x.body)
+	var long *limitError
+	switch {
+	case errors.As(err, &long):
+		x.close(nil)
+		return nil, 0, fault.New(fault.Unavailable, fmt.Sprintf("%s: the answer is longer than %d bytes", what, long.limit), c.tryAddress())
+	case err != nil:
+		return nil, 0, c.unread(x, err, what)
+	}
+	x.closeAs(byStatus(x.resp, c.retryAfter(x.resp.Header.Get("Retry-After")), what))
+	return body, x.resp.StatusCode, nil
+}
+
+// unread ends an exchange whose document did not come. A redirect that is not followed, and a
+// credential that cannot be sent, leave as little known as silence.
+func (c *Client) unread(x *exchange, err error, what string) error {
+	f := c.notAnswered(x, err, what)
+	x.close(f)
+	if fault.KindOf(f.err) != fault.Unavailable {
+		return fault.Wrap(fault.Unavailable, f.err, "ask "+c.Name(), c.tryAddress())
+	}
+	return f.err
 }
