@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"beampipe/fault"
 	"beampipe/ledger"
@@ -20,12 +21,13 @@ type batch struct {
 
 // concluded is what came of one source of a batch. Without ok nothing is known: ctx ended.
 type concluded struct {
-	discovery ledger.Discovery
-	requests  int
-	ok        bool
+	discovery   ledger.Discovery
+	requests    int
+	unreachable bool // the archive of the primary query could not be asked
+	ok          bool
 }
 
-// run discovers the sources of the batch, a few at a time, and stores what came of them at once.
+// run asks about the sources of the batch, concludes about each, and stores what came of them at once.
 // When ctx ends, the claims of the sources without a conclusion are given back.
 func (b *batch) run(ctx context.Context) error {
 	t := b.tick
@@ -36,17 +38,13 @@ func (b *batch) run(ctx context.Context) error {
 	if !mine {
 		return fault.New(fault.Conflict, "run a discovery batch of "+t.id+": it was run or released already", "")
 	}
+	began := t.engine.ledger.Now()
+	heard := b.ask(ctx)
+	ctx = context.WithoutCancel(ctx) // what was heard to its end is kept
 	results := make([]concluded, len(b.sources))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(t.engine.limits.SourceConcurrency, len(b.sources)) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(results); i = int(next.Add(1)) - 1 {
-				results[i] = t.discover(ctx, b.sources[i], b.claims[i])
-			}
-		})
-	}
-	workers.Wait()
+	inParallel(t.engine.limits.SourceConcurrency, len(results), func(i int) {
+		results[i] = t.concludeOne(ctx, b.sources[i], b.claims[i], &heard[i], began)
+	})
 	var done []concluded
 	var rest []ledger.Claim
 	for i, r := range results {
@@ -57,58 +55,57 @@ func (b *batch) run(ctx context.Context) error {
 		}
 		t.addRequests(r.requests)
 	}
-	return b.store(context.WithoutCancel(ctx), done, rest)
+	return b.store(ctx, done, rest)
 }
 
-// discover asks about one source and concludes. A failure is a conclusion, unless ctx has ended.
-func (t *Tick) discover(ctx context.Context, s ledger.Source, c ledger.Claim) (out concluded) {
+// concludeOne makes of what was heard about one source what is stored about it. A failure is a
+// conclusion; a source whose questions were cut off has none.
+func (t *Tick) concludeOne(ctx context.Context, s ledger.Source, c ledger.Claim, a *asked, began time.Time) (out concluded) {
 	e := t.engine
-	began := e.ledger.Now()
-	report := &Report{At: began, Queries: []QueryReport{}}
-	n := &inquiry{engine: e, project: t.project, report: report}
 	d := ledger.Discovery{Source: s, Claim: c}
-	defer func() {
-		if p := recover(); p != nil { // a defect of ours; it stays with its source
-			e.log.Error("discovery of a source panicked", "project", t.id, "source", s.Identifier, "panic", p, "stack", string(debug.Stack()))
-			t.fail(&d, fmt.Errorf("discover %s: defect: %v", s.Identifier, p))
-			out.ok = true
-		}
-		report.Took = e.ledger.Now().Sub(began)
-		d.Report = *report
-		out.discovery, out.requests = d, n.requests
-		e.metrics.duration.WithLabelValues(t.id).Observe(report.Took.Seconds())
-	}()
-	if ctx.Err() != nil {
+	out.requests = a.requests
+	if a.cut {
 		return out
 	}
-	err := t.inquire(ctx, n, s)
+	defer func() {
+		if p := recover(); p != nil {
+			t.fail(&d, e.defect(t.id, s.Identifier, p))
+			out.ok = true
+		}
+		a.report.Took = e.ledger.Now().Sub(began)
+		d.Report = *a.report
+		out.discovery = d
+		e.metrics.duration.WithLabelValues(t.id).Observe(a.report.Took.Seconds())
+	}()
+	err := a.err
 	if err == nil {
-		err = t.conclude(ctx, &d, n)
-	}
-	if err != nil && ctx.Err() != nil {
-		return out // cut off: nothing is known
+		err = t.conclude(ctx, &d, a)
 	}
 	if err != nil {
 		t.fail(&d, err)
 	}
-	out.ok = true
+	out.ok, out.unreachable = true, a.unreachable()
 	return out
 }
 
-func (t *Tick) inquire(ctx context.Context, n *inquiry, s ledger.Source) error {
-	longer, err := t.engine.ledger.View(ctx).IdentifiersBeginning(t.id, s.Identifier)
-	if err != nil {
-		return err
-	}
-	n.owner = ownership{project: t.project, identifier: s.Identifier, longer: longer}
-	return n.ask(ctx)
+// defect makes an error of a panic: a defect of ours, which stays with its source.
+func (e *Engine) defect(project, what string, p any) error {
+	e.log.Error("discovery of a source panicked", "project", project, "source", what, "panic", p, "stack", string(debug.Stack()))
+	return defect{fmt.Errorf("discover %s: defect: %v", what, p)}
 }
 
-// fail makes the discovery a failure: what is known stays, and the source is asked again later.
-func (t *Tick) fail(d *ledger.Discovery, err error) {
-	*d = ledger.Discovery{Source: d.Source, Claim: d.Claim}
-	d.Outcome, d.Error = failed(err)
-	d.NextDue = t.engine.ledger.Now().Add(backoff(d.Source.Identifier, d.Source.Failures, t.stale()))
+// inParallel runs fn for 0 to n-1, at most workers at a time, and waits for all of them.
+func inParallel(workers, n int, fn func(i int)) {
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range min(workers, n) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				fn(i)
+			}
+		})
+	}
+	wait.Wait()
 }
 
 func (t *Tick) addRequests(n int) {

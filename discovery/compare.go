@@ -14,11 +14,17 @@ type pair struct {
 	newData  mapped
 }
 
-// newPair restricts both answers and maps both under the mapper's config.
+// newPair restricts both answers and maps both under the mapper's config. Where an archive spells the
+// same numbers in another way now, both sides are spelled in ours.
 func newPair(m mapper, known, shown answer) pair {
 	m.lenient = true
 	p := pair{mapper: m}
 	p.old, p.new = p.common(known, shown)
+	if n := p.news(true, nil); n > 0 {
+		if q := (pair{mapper: m, old: p.old.respelled(), new: p.new.respelled()}); q.news(true, nil) < n {
+			p = q
+		}
+	}
 	var err error
 	if p.oldData, err = m.mapAnswer(p.old); err == nil {
 		p.newData, err = m.mapAnswer(p.new)
@@ -168,7 +174,11 @@ func (a answer) rowsByQuery(without columnSet) map[string][]string {
 
 // gained reports whether one of the queries shows a row that was not known; with primary false the
 // primary query is left out.
-func (p pair) gained(primary bool, without columnSet) bool {
+func (p pair) gained(primary bool, without columnSet) bool { return p.news(primary, without) > 0 }
+
+// news counts the rows that were not known.
+func (p pair) news(primary bool, without columnSet) int {
+	n := 0
 	known, shown := p.old.rowsByQuery(without), p.new.rowsByQuery(without)
 	for name, rows := range shown {
 		if !primary && name == p.mapper.project.Discovery.Queries[0].Name {
@@ -180,9 +190,9 @@ func (p pair) gained(primary bool, without columnSet) bool {
 		}
 		for _, row := range rows {
 			if left[row]--; left[row] < 0 {
-				return true
+				n++
 			}
 		}
 	}
-	return false
+	return n
 }

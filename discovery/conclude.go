@@ -9,47 +9,61 @@ import (
 	"beampipe/ledger"
 )
 
-// known is what the ledger holds of a source.
-type known struct {
-	metadata []ledger.Metadata
-	bytes    []byte  // of the stored answer
-	answer   *answer // nil when there is none
-}
-
-func (e *Engine) known(ctx context.Context, s ledger.Source) (known, error) {
-	var k known
-	err := e.ledger.Snapshot(ctx, func(v ledger.View) error {
-		var err error
-		if k.metadata, err = v.Metadata(s.ID); err != nil {
-			return err
-		}
-		k.bytes, _, err = v.Answer(s.ID)
-		return err
-	})
-	if err != nil {
-		return k, err
-	}
-	k.answer, err = decodeAnswer(k.bytes)
-	return k, err
-}
-
 // conclude judges a complete answer about a source against what is known of it.
-func (t *Tick) conclude(ctx context.Context, d *ledger.Discovery, n *inquiry) error {
+func (t *Tick) conclude(ctx context.Context, d *ledger.Discovery, a *asked) error {
+	var err error
+	if d.Answer, err = a.answer.encode(); err != nil {
+		return err
+	}
+	m := mapper{project: t.project, identifier: d.Source.Identifier}
+	if len(m.primary(a.answer).Rows) == 0 {
+		k, err := t.engine.known(ctx, d.Source)
+		if err == nil {
+			t.concludeEmpty(d, k)
+		}
+		return err
+	}
+	r, err := t.ruleFor(ctx, a.answer)
+	if err != nil {
+		return err
+	}
+	t.describe(a, r)
+	if same, err := t.asBefore(ctx, d, r); err != nil || same {
+		return err
+	}
+	return t.compare(ctx, d, a, r, m)
+}
+
+// describe reports what of an answer is signed.
+func (t *Tick) describe(a *asked, r *rule) {
+	a.report.Datasets = len(mapper{project: t.project}.primary(a.answer).Rows)
+	a.report.NotInSignature = append(slices.Sorted(slices.Values(t.project.Discovery.PrepareMetadata.SignatureOptions().ExcludeFields)), r.extra(a.answer)...)
+	a.report.MissingColumns = r.missing(a.answer)
+}
+
+// asBefore concludes about an answer that is, to the byte, the one that the source's signature was made
+// from, under the same rule: most are, and nothing else needs to be looked at then.
+func (t *Tick) asBefore(ctx context.Context, d *ledger.Discovery, r *rule) (bool, error) {
+	s := d.Source
+	shown := s.LastOutcome != ledger.OutcomeMissing && s.MissingSince == nil && s.Signature != "" && s.Signature != NoDataSignature
+	if !shown || s.SignatureRule != r.id {
+		return false, nil
+	}
+	stored, _, err := t.engine.ledger.View(ctx).Answer(s.ID)
+	if err != nil || !bytes.Equal(stored, d.Answer) {
+		return false, err
+	}
+	d.Outcome, d.Signature, d.Rule, d.Answer = ledger.OutcomeUnchanged, s.Signature, r.id, nil
+	return true, nil
+}
+
+// compare maps an answer, signs it, and judges it against what is known of the source.
+func (t *Tick) compare(ctx context.Context, d *ledger.Discovery, a *asked, r *rule, m mapper) error {
 	k, err := t.engine.known(ctx, d.Source)
 	if err != nil {
 		return err
 	}
-	d.NextDue = t.engine.ledger.Now().Add(t.stale())
-	m := mapper{project: t.project, identifier: d.Source.Identifier}
-	if len(m.primary(n.answer).Rows) == 0 {
-		t.concludeEmpty(d, k)
-		return nil
-	}
-	r, err := t.ruleFor(ctx, n.answer)
-	if err != nil {
-		return err
-	}
-	shown := r.arrange(n.answer)
+	shown := r.arrange(a.answer)
 	full, err := m.mapAnswer(shown)
 	if err != nil {
 		return err
@@ -62,15 +76,9 @@ func (t *Tick) conclude(ctx context.Context, d *ledger.Discovery, n *inquiry) er
 	}
 	d.Signature, d.Rule = m.signatureOf(hashed), r.id
 	d.Metadata = full.metadata()
-	if d.Answer, err = n.answer.encode(); err != nil {
-		return err
-	}
-	n.report.Datasets = len(full.records)
-	n.report.NotInSignature = append(slices.Sorted(slices.Values(t.project.Discovery.PrepareMetadata.SignatureOptions().ExcludeFields)), extra...)
-	n.report.MissingColumns = r.missing(shown)
 	d.Columns = k.unseen(r, extra)
 	if k.answer != nil {
-		dealt := n.owner.again(*k.answer)
+		dealt := a.owner.again(*k.answer)
 		k.answer = &dealt
 	}
 	t.judge(d, k, r, m, shown, hashed)
@@ -78,13 +86,16 @@ func (t *Tick) conclude(ctx context.Context, d *ledger.Discovery, n *inquiry) er
 }
 
 // concludeEmpty judges an answer without rows: no data, or known data that is not shown any more.
+// Where it was accepted that all of it is gone, there is no data.
 func (t *Tick) concludeEmpty(d *ledger.Discovery, k known) {
-	if len(k.metadata) == 0 {
-		d.Outcome, d.Signature, d.Rule = ledger.OutcomeNoData, NoDataSignature, d.Source.SignatureRule
+	d.Signature, d.Rule = NoDataSignature, d.Source.SignatureRule
+	d.Metadata = []ledger.Metadata{}
+	if len(k.metadata) == 0 || d.Source.Signature == NoDataSignature {
+		d.Outcome, d.Metadata, d.Answer = ledger.OutcomeNoData, nil, nil
 		return
 	}
-	d.Outcome = ledger.OutcomeMissing
 	d.Changes = differences(k.shown(), nil, nil, nil, func(string, string) any { return nil })
+	t.missing(d, k)
 }
 
 // judge says whether data is unchanged, changed, or only less.
@@ -112,8 +123,7 @@ func (t *Tick) judge(d *ledger.Discovery, k known, r *rule, m mapper, shown answ
 	d.Changes = differences(old, now, oldFlags, nowFlags, k.record)
 	d.Outcome = ledger.OutcomeChanged
 	if less() {
-		d.Outcome = ledger.OutcomeMissing
-		d.Columns = nil // the answer is not stored, so they would be reported again
+		t.missing(d, k)
 	}
 }
 
@@ -125,88 +135,37 @@ func (t *Tick) unchanged(d *ledger.Discovery, k known) {
 	}
 }
 
-// holds reports whether the ledger has exactly this metadata, none of it missing.
-func (k known) holds(list []ledger.Metadata) bool {
-	at := 0
-	for _, have := range k.metadata {
-		if at < len(list) && have.SBID == list[at].SBID {
-			if have.MissingSince != nil || !sameJSON(have.Records, list[at].Records) || !sameJSON(have.Flags, list[at].Flags) {
-				return false
-			}
-			at++
-			continue
-		}
-		if have.MissingSince == nil {
-			return false
-		}
+// stale is how long an answer about a source counts.
+func (t *Tick) stale(s ledger.Source) time.Duration {
+	hours := t.project.Automation.Discovery.StaleAfterHours
+	if s.StaleAfterHours != nil {
+		hours = *s.StaleAfterHours
 	}
-	return at == len(list)
+	return time.Duration(hours) * time.Hour
 }
 
-func sameJSON(a, b any) bool { return bytes.Equal(canonical(a), canonical(b)) }
-
-// unseen gives the columns that neither the rule nor the stored answer knows.
-func (k known) unseen(r *rule, extra []string) []string {
-	if k.answer == nil {
-		return extra
-	}
-	before := newColumnSet(r.extra(*k.answer))
-	var list []string
-	for _, name := range extra {
-		if !before.has(name) {
-			list = append(list, name)
+// nextDue is when a source is asked again: when the answer is stale, or as soon as a second equal answer
+// settles data that changed less than settle_hours ago; after a failure as backoff says.
+func (t *Tick) nextDue(d ledger.Discovery, now time.Time) time.Time {
+	stale := t.stale(d.Source)
+	due := now.Add(stale)
+	var since time.Time
+	switch d.Outcome {
+	case ledger.OutcomeError, ledger.OutcomeRefused, ledger.OutcomeAmbiguous:
+		return now.Add(backoff(d.Source.Identifier, d.Source.Failures, stale))
+	case ledger.OutcomeChanged:
+		since = now
+	case ledger.OutcomeUnchanged:
+		if d.Source.SignatureSince == nil {
+			return due
 		}
+		since = *d.Source.SignatureSince
+	default:
+		return due
 	}
-	return list
-}
-
-// shown gives the datasets that are known and were not missing already.
-func (k known) shown() content {
-	c := content{}
-	for _, m := range k.metadata {
-		if m.MissingSince == nil {
-			c[m.SBID] = contentOf(m.Records, nil)[m.SBID]
-			if c[m.SBID] == nil {
-				c[m.SBID] = map[string]map[string]any{}
-			}
-		}
+	settled := since.Add(t.project.Automation.Execution.Settle())
+	if second := settled.Add(time.Second); now.Before(settled) && second.Before(due) {
+		return second
 	}
-	return c
-}
-
-// content gives the known records without the fields that are not signed.
-func (k known) content(exclude []string) content {
-	var all []map[string]any
-	for _, m := range k.metadata {
-		if m.MissingSince == nil {
-			all = append(all, m.Records...)
-		}
-	}
-	return contentOf(all, exclude)
-}
-
-func (k known) flags() map[string]any {
-	for _, m := range k.metadata {
-		if m.MissingSince == nil {
-			return m.Flags
-		}
-	}
-	return nil
-}
-
-// record gives a known record in full.
-func (k known) record(sbid, id string) any {
-	for _, m := range k.metadata {
-		for _, record := range m.Records {
-			if name, _ := identity(record); m.SBID == sbid && name == id {
-				return record
-			}
-		}
-	}
-	return nil
-}
-
-// stale is how long an answer counts.
-func (t *Tick) stale() time.Duration {
-	return time.Duration(t.project.Automation.Discovery.StaleAfterHours) * time.Hour
+	return due
 }

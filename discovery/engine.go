@@ -30,13 +30,6 @@ type Health interface {
 	Clear(code, subject string)
 }
 
-// Codes of health problems.
-const (
-	ProblemArchive = "discovery_archive_unavailable" // subject: the archive's name
-	ProblemRefused = "discovery_config_refused"      // subject: the project
-	ProblemSource  = "discovery_source_failing"      // subject: project/identifier
-)
-
 // Engine discovers. It is safe for concurrent use; it starts nothing by itself.
 type Engine struct {
 	ledger   *ledger.Ledger
@@ -47,6 +40,12 @@ type Engine struct {
 	health   Health
 	log      *slog.Logger
 	wait     func(ctx context.Context, d time.Duration) error
+
+	failing  troubled // sources that failed again and again
+	refused  troubled // sources whose last answer could not be used
+	suspects troubled // sources that would have lost their data together with many others
+
+	uploads uploadLog
 
 	mu   sync.Mutex
 	down map[string]bool // archives that did not answer last time

@@ -27,7 +27,7 @@ func (w *world) admissible() string {
 	return strings.Join(names, " ")
 }
 
-const asked = "HIPASSJ1313-15"
+const watched = "HIPASSJ1313-15"
 
 func TestWhatHappensToASourceWhileItIsDiscoveredIsNotLost(t *testing.T) {
 	ctx := context.Background()
@@ -40,30 +40,30 @@ func TestWhatHappensToASourceWhileItIsDiscoveredIsNotLost(t *testing.T) {
 		{
 			name:  "another revision of the config becomes active",
 			do:    func(w *world) { w.configure(strings.Replace(plainSurvey, "filesize, ", "filesize, s_region, ", 1)) },
-			waits: asked,
+			waits: watched,
 			after: func(t *testing.T, w *world) {
-				w.executed(asked)
+				w.executed(watched)
 				w.later()
-				w.wantOutcome(asked, ledger.OutcomeUnchanged, false)
-				w.observe(asked+"_C.ms.tar", sbidOne, 59100)
+				w.wantOutcome(watched, ledger.OutcomeUnchanged, false)
+				w.observe(watched+"_C.ms.tar", sbidOne, 59100)
 				w.later()
-				w.wantOutcome(asked, ledger.OutcomeChanged, true)
+				w.wantOutcome(watched, ledger.OutcomeChanged, true)
 			},
 		},
 		{
 			name: "it is disabled",
 			do: func(w *world) {
 				must(w.t, w.ledger.Write(ctx, func(tx *ledger.Tx) error {
-					_, err := tx.SetEnabled("survey", asked, false, "test", "user:test")
+					_, err := tx.SetEnabled("survey", watched, false, "test", "user:test")
 					return err
 				}))
 			},
 			after: func(t *testing.T, w *world) {
 				must(t, w.ledger.Write(ctx, func(tx *ledger.Tx) error {
-					_, err := tx.SetEnabled("survey", asked, true, "test", "user:test")
+					_, err := tx.SetEnabled("survey", watched, true, "test", "user:test")
 					return err
 				}))
-				if got := w.admissible(); got != asked {
+				if got := w.admissible(); got != watched {
 					t.Errorf("enabled again, %q waits for a run", got)
 				}
 			},
@@ -71,11 +71,11 @@ func TestWhatHappensToASourceWhileItIsDiscoveredIsNotLost(t *testing.T) {
 		{
 			name: "it is removed",
 			do: func(w *world) {
-				must(w.t, w.ledger.Write(ctx, func(tx *ledger.Tx) error { return tx.RemoveSource("survey", asked, "test", "user:test") }))
+				must(w.t, w.ledger.Write(ctx, func(tx *ledger.Tx) error { return tx.RemoveSource("survey", watched, "test", "user:test") }))
 			},
 			after: func(t *testing.T, w *world) {
-				w.register(asked)
-				if got := w.admissible(); got != asked {
+				w.register(watched)
+				if got := w.admissible(); got != watched {
 					t.Errorf("registered again, %q waits for a run", got)
 				}
 			},
@@ -88,7 +88,7 @@ func TestWhatHappensToASourceWhileItIsDiscoveredIsNotLost(t *testing.T) {
 					w.t.Errorf("the second tick: %+v, %v", r, err)
 				}
 			},
-			waits: asked,
+			waits: watched,
 			after: func(t *testing.T, w *world) {
 				if n := len(w.line.queries); n != 3 {
 					t.Errorf("%d queries were asked, want 3: %q", n, w.line.queries)
@@ -98,8 +98,8 @@ func TestWhatHappensToASourceWhileItIsDiscoveredIsNotLost(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, plainSurvey)
-			w.stock(asked, sbidOne)
-			w.register(asked)
+			w.stock(watched, sbidOne)
+			w.register(watched)
 			w.meanwhile(func() { tt.do(w) })
 			if r := w.tick(); r.Changed != 1 {
 				t.Fatalf("tick %+v", r)

@@ -11,6 +11,8 @@ type metrics struct {
 	sources  *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	requests *prometheus.CounterVec
+
+	quarantined *prometheus.GaugeVec
 }
 
 // newMetrics declares the room's metrics. A registerer that has them already gives those.
@@ -26,6 +28,9 @@ func newMetrics(r prometheus.Registerer, log *slog.Logger) *metrics {
 		requests: register(r, log, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "beampipe_tap_requests_total", Help: "TAP queries asked, by archive and result; a query's retries count with it.",
 		}, []string{"archive", "result"})),
+		quarantined: register(r, log, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "beampipe_discovery_quarantined_sources", Help: "Sources that are not asked any more because their answers cannot be used.",
+		}, []string{"project_module"})),
 	}
 }
 

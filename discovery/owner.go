@@ -48,7 +48,7 @@ func (o ownership) deal(i int, q configs.Query, t table, vars map[string]string)
 	}
 	longer := o.values(i, s.like.variable, vars)
 	at := t.column(s.like.column)
-	if s.like.column == "" || s.like.anywhere || at < 0 {
+	if _, known := vars[s.like.variable]; s.like.column == "" || s.like.anywhere || at < 0 || !known {
 		if len(longer) == 0 {
 			return t, 0, nil
 		}
@@ -68,7 +68,7 @@ func (o ownership) deal(i int, q configs.Query, t table, vars map[string]string)
 // dealByKey narrows an answer by the query's key_column: its text is the value, or begins with it
 // where that is the very column that the query compares with LIKE 'value…'.
 func (o ownership) dealByKey(i int, q configs.Query, s shape, t table, vars map[string]string) (own table, foreign int, err error) {
-	variable, before, exact := s.keyVariable(), "", true
+	variable, before, exact := keyVariable(q, s, i >= len(o.project.Discovery.Queries)), "", true
 	if s.like != nil && s.like.open && !s.like.anywhere && strings.EqualFold(s.like.column, *q.Key) {
 		before, exact = s.like.before, false
 	}
@@ -92,6 +92,20 @@ func (o ownership) dealByKey(i int, q configs.Query, s shape, t table, vars map[
 		return own, n.removed(), o.undecided(q, fmt.Sprintf("no %q is %q, but %d begin with it", *q.Key, value, n.nearly))
 	}
 	return own, n.removed(), nil
+}
+
+// keyVariable is the variable whose value the key_column holds. A template without a placeholder asks
+// for what is uploaded.
+func keyVariable(q configs.Query, s shape, enrichment bool) string {
+	if variable := s.keyVariable(); variable != "" || !q.NeedsUpload() {
+		return variable
+	}
+	for _, f := range q.Batch {
+		if !f.InList {
+			return q.KeyVariable(f, enrichment)
+		}
+	}
+	return ""
 }
 
 // again deals the rows of a stored answer, because longer identifiers may have been registered since:

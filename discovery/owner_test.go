@@ -207,15 +207,15 @@ func TestIdentifiersWithMeaningInADQLAreRefusedOrHandled(t *testing.T) {
 		outcome                  string
 		says                     string
 	}{
-		{name: "an underscore in LIKE", survey: plainSurvey, identifier: "A_1", outcome: ledger.OutcomeError, says: "key_column"},
-		{name: "a percent sign in LIKE", survey: plainSurvey, identifier: "A%", outcome: ledger.OutcomeError, says: "key_column"},
+		{name: "an underscore in LIKE", survey: plainSurvey, identifier: "A_1", outcome: ledger.OutcomeRefused, says: "key_column"},
+		{name: "a percent sign in LIKE", survey: plainSurvey, identifier: "A%", outcome: ledger.OutcomeRefused, says: "key_column"},
 		{name: "an underscore with a key column", survey: keyed, identifier: "A_1", outcome: ledger.OutcomeChanged},
 		{name: "a quote", survey: plainSurvey, identifier: "A'1", outcome: ledger.OutcomeChanged},
 		{name: "an end of the literal", survey: plainSurvey, identifier: "A' OR '1'='1", outcome: ledger.OutcomeNoData},
 		{name: "a placeholder", survey: plainSurvey, identifier: "A{sbid}", outcome: ledger.OutcomeChanged},
 		{name: "a comment", survey: plainSurvey, identifier: "A' --", outcome: ledger.OutcomeNoData},
-		{name: "a newline", survey: plainSurvey, identifier: "A\n1", outcome: ledger.OutcomeError, says: "control characters"},
-		{name: "10 kB", survey: plainSurvey, identifier: strings.Repeat("A", 10<<10), outcome: ledger.OutcomeError, says: "bytes"},
+		{name: "a newline", survey: plainSurvey, identifier: "A\n1", outcome: ledger.OutcomeRefused, says: "control characters"},
+		{name: "10 kB", survey: plainSurvey, identifier: strings.Repeat("A", 10<<10), outcome: ledger.OutcomeRefused, says: "bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, tt.survey)

@@ -10,7 +10,7 @@ import (
 
 // Ready gives the reasons why a source cannot be executed with what is known of it; none means that
 // it can. sbids narrows it to some SBIDs, each of which must then be discovered and still be shown;
-// nil means all that are shown.
+// nil means all that are shown. Excluded datasets do not count, and an SBID without others is as if it were not there.
 func Ready(s ledger.Source, meta []ledger.Metadata, sbids []string) []string {
 	var reasons []string
 	no := func(when bool, format string, args ...any) {
@@ -32,16 +32,21 @@ func Ready(s ledger.Source, meta []ledger.Metadata, sbids []string) []string {
 	for _, sbid := range sbids {
 		no(!slices.ContainsFunc(meta, func(m ledger.Metadata) bool { return m.SBID == sbid }), "SBID %s is not discovered", sbid)
 	}
-	shown := 0
+	shown, excluded := 0, 0
 	for _, m := range selected {
-		if m.MissingSince != nil {
+		switch {
+		case m.MissingSince != nil:
 			no(sbids != nil, "SBID %s is missing from the archive since %s", m.SBID, ledger.Stamp(*m.MissingSince))
-			continue
+		case len(m.Records) > 0 && len(m.Usable()) == 0:
+			excluded++
+			no(sbids != nil, "SBID %s: every dataset is excluded", m.SBID)
+		default:
+			shown++
+			reasons = append(reasons, unready(s, m)...)
 		}
-		shown++
-		reasons = append(reasons, unready(s, m)...)
 	}
-	no(shown == 0, "no datasets")
+	no(shown == 0 && excluded > 0 && sbids == nil, "every dataset is excluded")
+	no(shown == 0 && excluded == 0, "no datasets")
 	return reasons
 }
 
@@ -53,11 +58,12 @@ func unready(s ledger.Source, m ledger.Metadata) []string {
 			reasons = append(reasons, fmt.Sprintf("SBID %s: discovery flag %s is %s", m.SBID, name, ledger.Excerpt(string(canonical(v)), 100)))
 		}
 	}
-	if len(m.Records) == 0 {
+	records := m.Usable()
+	if len(records) == 0 {
 		return append(reasons, fmt.Sprintf("SBID %s: no datasets", m.SBID))
 	}
 	seen := map[string]bool{}
-	for i, record := range m.Records {
+	for i, record := range records {
 		sbid, _ := configs.Text(record[fieldSBID])
 		id, ok := identity(record)
 		problem := ""

@@ -37,6 +37,20 @@ func TestReadySaysWhyASourceCannotBeExecuted(t *testing.T) {
 		{name: "missing", change: func(s *ledger.Source, _ []ledger.Metadata) { s.MissingSince = &at }, want: []string{"missing from the archive since"}},
 		{name: "one SBID missing leaves the other", change: func(_ *ledger.Source, m []ledger.Metadata) { m[0].MissingSince = &at }},
 		{name: "the wanted SBID missing", change: func(_ *ledger.Source, m []ledger.Metadata) { m[0].MissingSince = &at }, sbids: []string{"1"}, want: []string{"SBID 1 is missing", "no datasets"}},
+		{name: "a dataset excluded", change: func(_ *ledger.Source, m []ledger.Metadata) { m[0].Excluded = []string{"a"} }},
+		{name: "a bad dataset excluded", change: func(_ *ledger.Source, m []ledger.Metadata) {
+			m[1].Records[0]["source_identifier"], m[1].Excluded = "T", []string{"a"}
+		}},
+		{name: "an SBID excluded leaves the other, whatever its flags say", change: func(_ *ledger.Source, m []ledger.Metadata) {
+			m[0].Flags["ok"], m[0].Excluded, m[0].SBIDExcluded = false, []string{"a", "b"}, true
+		}},
+		{name: "the wanted SBID excluded", change: func(_ *ledger.Source, m []ledger.Metadata) { m[1].Excluded = []string{"a"} }, sbids: []string{"2"}, want: []string{"SBID 2: every dataset is excluded"}},
+		{name: "all excluded", change: func(_ *ledger.Source, m []ledger.Metadata) {
+			m[0].Excluded, m[1].Excluded = []string{"a", "b"}, []string{"a"}
+		}, want: []string{"every dataset is excluded"}},
+		{name: "one missing and the other excluded", change: func(_ *ledger.Source, m []ledger.Metadata) {
+			m[0].MissingSince, m[1].Excluded = &at, []string{"a"}
+		}, want: []string{"every dataset is excluded"}},
 		{name: "no record", change: func(_ *ledger.Source, m []ledger.Metadata) { m[1].Records = nil }, want: []string{"SBID 2: no datasets"}},
 		{name: "no identity", change: func(_ *ledger.Source, m []ledger.Metadata) { delete(m[0].Records[1], "dataset_id") }, want: []string{"SBID 1: record 2: it has no dataset_id"}},
 		{name: "no SBID", change: func(_ *ledger.Source, m []ledger.Metadata) { delete(m[0].Records[0], "sbid") }, want: []string{"SBID 1: record 1: its sbid is \"\""}},

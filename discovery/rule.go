@@ -12,7 +12,7 @@ import (
 )
 
 // algorithm is the version of how records become a signature. It grows when the same rows and config
-// would give another signature.
+// would give other records or another signature: as long as all three stay, so does what is stored.
 const algorithm = 1
 
 // rule is what signatures of a config revision are made under. Its ID is the digest of its content,
@@ -46,7 +46,7 @@ type ruleConfig struct {
 func newRule(p *configs.Project, a answer) (id string, content []byte, err error) {
 	prepare := p.Discovery.PrepareMetadata
 	c := ruleContent{Algorithm: algorithm, Columns: map[string][]string{}, Config: ruleConfig{
-		Queries: p.Discovery.Queries, Enrichments: p.Discovery.Enrichments,
+		Queries: signatureParts(p.Discovery.Queries), Enrichments: signatureParts(p.Discovery.Enrichments),
 		FieldMap: prepare.FieldMap, Flags: prepare.DiscoveryFlags, Transforms: p.Definitions.Transforms,
 		Signature: prepare.SignatureOptions(), Coordinates: prepare.Coordinates, Evaluation: prepare.Evaluation,
 		SourceIdentity: p.SourceIdentity,
@@ -62,12 +62,34 @@ func newRule(p *configs.Project, a answer) (id string, content []byte, err error
 	return digest(content), content, nil
 }
 
+// signatureParts leaves out of queries how they are asked: that shapes no answer.
+func signatureParts(queries []configs.Query) []configs.Query {
+	if queries == nil {
+		return nil // an absent list stays one: the digests of stored rules depend on it
+	}
+	parts := make([]configs.Query, len(queries))
+	for i, q := range queries {
+		parts[i] = q.SignaturePart()
+	}
+	return parts
+}
+
+// readRule reads a stored rule. One that an older version of the algorithm wrote keeps its columns and
+// has another ID under this one, so that its signatures are not taken for ours.
 func readRule(r ledger.Rule) (*rule, error) {
 	var c ruleContent
 	if err := json.Unmarshal(r.Content, &c); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, fmt.Sprintf("read the signature rule of %s revision %d", r.Project, r.Revision), "restore the ledger from a backup")
 	}
 	out := &rule{id: r.ID, columns: map[string]columnSet{}}
+	if c.Algorithm != algorithm {
+		c.Algorithm = algorithm
+		content, err := ledger.Canonical(c)
+		if err != nil {
+			return nil, fmt.Errorf("encode the signature rule of %s revision %d: %w", r.Project, r.Revision, err)
+		}
+		out.id = digest(content)
+	}
 	for name, columns := range c.Columns {
 		out.columns[name] = newColumnSet(columns)
 	}
@@ -115,8 +137,30 @@ func (r *rule) project(a answer) answer {
 	})
 }
 
+// exact reports whether each table of an answer has just the columns of the rule. Most have, and it is
+// known sooner than what differs.
+func (r *rule) exact(a answer) bool {
+	for _, list := range [][]namedTable{a.Queries, a.Enrichments} {
+		for _, t := range list {
+			in, ok := r.columns[t.Name]
+			if !ok || len(in) != len(t.Columns) {
+				return false
+			}
+			for _, name := range t.Columns {
+				if !in.has(name) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
 // extra names the columns of an answer that the rule does not know, as query.column.
 func (r *rule) extra(a answer) []string {
+	if r.exact(a) {
+		return nil
+	}
 	var list []string
 	for name, columns := range a.columns() {
 		in, ok := r.columns[name]
@@ -132,6 +176,9 @@ func (r *rule) extra(a answer) []string {
 
 // missing names the columns of the rule that an answer does not have, as query.column.
 func (r *rule) missing(a answer) []string {
+	if r.exact(a) {
+		return nil
+	}
 	var list []string
 	for name, columns := range a.columns() {
 		for column := range r.columns[name] {

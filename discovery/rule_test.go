@@ -1,12 +1,15 @@
 package discovery
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"beampipe/configs"
 	"beampipe/ledger"
 	"beampipe/provenance"
 )
@@ -150,4 +153,85 @@ func TestAColumnThatAChangedConfigMapsIsComparedByRows(t *testing.T) {
 	w.configure(strings.Replace(plainSurvey, "dataset_id: {from: filename}", "dataset_id: {from: obs_publisher_did}", 1))
 	w.later()
 	w.wantOutcome("HIPASSJ1313-15", ledger.OutcomeUnchanged, false)
+}
+
+// TestStoredRulesStayWhatTheyAre pins the IDs that rules of configs without the newer keys have had
+// since version 1 of the algorithm: were they others, every source would be signed anew.
+func TestStoredRulesStayWhatTheyAre(t *testing.T) {
+	a := answer{Queries: []namedTable{
+		{Name: "visibility", table: table{Columns: []string{"Filename", "obs_id", "t_max"}}},
+		{Name: "ra_dec_vsys", table: table{Columns: []string{"HIPASS", "RAJ2000"}}},
+	}, Enrichments: []namedTable{{Name: "sbid_to_eval_file", SBID: "1", table: table{Columns: []string{"sbid", "format"}}}}}
+	batched := strings.Replace(plainSurvey, "HIPASS = '{source_name}'", "HIPASS = '{source_name}'\n      batch: {in_list: true, key: HIPASS, template: \"SELECT * FROM \\\"VIII/73/hicat\\\" WHERE HIPASS IN ({source_name:list})\"}", 1)
+	for _, tt := range []struct{ name, survey, id string }{
+		{"plain", plainSurvey, "f3349b988ec7b578a97de47e8c60176c24a6be4d3958e2d709b885aaa3365790"},
+		{"latest", latestSurvey, "7248a86b7463c536863fd7c9b2c6933bcccf214fcae83e391761b33c898c3335"},
+		{"how many are asked about at once", batched, "f3349b988ec7b578a97de47e8c60176c24a6be4d3958e2d709b885aaa3365790"},
+	} {
+		p, report := configs.Load([]byte(tt.survey), "survey.yaml")
+		must(t, report.Err())
+		id, content, err := newRule(p, a)
+		must(t, err)
+		if id != tt.id {
+			t.Errorf("%s: the rule is %s, was %s: %s", tt.name, id, tt.id, content)
+		}
+		r, err := readRule(ledger.Rule{ID: "stored", Content: content})
+		must(t, err)
+		if r.id != "stored" {
+			t.Errorf("%s: a stored rule of this algorithm is read as %s", tt.name, r.id)
+		}
+		older, err := readRule(ledger.Rule{ID: "older", Content: bytes.Replace(content, []byte(`"algorithm":1`), []byte(`"algorithm":0`), 1)})
+		must(t, err)
+		if older.id != id {
+			t.Errorf("%s: a rule of an older algorithm is read as %s, want %s", tt.name, older.id, id)
+		}
+	}
+}
+
+func TestTheStoredRuleOfTheRealSurveyStaysWhatItIs(t *testing.T) {
+	survey, _ := wallaby(t)
+	p, report := configs.Load([]byte(survey), "survey.yaml")
+	must(t, report.Err())
+	id, content, err := newRule(p, answer{Queries: []namedTable{
+		{Name: "visibility", table: table{Columns: []string{"Filename", "obs_id", "t_max"}}},
+		{Name: "ra_dec_vsys", table: table{Columns: []string{"HIPASS", "RAJ2000"}}},
+	}, Enrichments: []namedTable{{Name: "sbid_to_eval_file", SBID: "1", table: table{Columns: []string{"sbid", "format"}}}}})
+	must(t, err)
+	if want := "5297b441a1b830e2d150a09885adc19f564cd556d59676db6d9ceb66228f71be"; id != want {
+		t.Errorf("the rule is %s, was %s: %s", id, want, content)
+	}
+}
+
+// TestAnUpgradeOfTheAlgorithmMakesNoSourcePending takes a ledger to what an older algorithm would have
+// left: other signatures of the same data, and a rule that says so.
+func TestAnUpgradeOfTheAlgorithmMakesNoSourcePending(t *testing.T) {
+	w := newWorld(t, plainSurvey)
+	w.stock("HIPASSJ0001-01", "30001")
+	w.stock("HIPASSJ0002-02", "30002")
+	w.register("HIPASSJ0001-01", "HIPASSJ0002-02")
+	w.tick()
+	w.executed("HIPASSJ0001-01")
+	w.executed("HIPASSJ0002-02")
+	before := w.source("HIPASSJ0001-01")
+	must(t, w.ledger.Close())
+	db, err := sql.Open("sqlite", w.ledger.Path())
+	must(t, err)
+	for _, statement := range []string{
+		"UPDATE sources SET signature = 'old ' || identifier, last_executed_signature = 'old ' || identifier, signature_rule = 'old'",
+		"UPDATE signature_rules SET rule = 'old', content = replace(content, '\"algorithm\":1', '\"algorithm\":0')",
+	} {
+		_, err := db.ExecContext(t.Context(), statement)
+		must(t, err)
+	}
+	must(t, db.Close())
+	w.ledger, err = ledger.Create(t.Context(), w.ledger.Path(), ledger.Options{Now: w.clock.Now})
+	must(t, err)
+	w.restart(w.limits)
+	w.observe("HIPASSJ0002-02_B.ms.tar", "30002", 59001)
+	w.later()
+	s := w.wantOutcome("HIPASSJ0001-01", ledger.OutcomeUnchanged, false)
+	if s.Signature != before.Signature || s.LastExecutedSignature != s.Signature || s.SignatureRule != before.SignatureRule {
+		t.Errorf("source %+v, want the signature %s", s, before.Signature)
+	}
+	w.wantOutcome("HIPASSJ0002-02", ledger.OutcomeChanged, true)
 }

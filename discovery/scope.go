@@ -57,9 +57,10 @@ func (m mapper) scope(a answer, sbids []string) (scope, error) {
 // evaluationRow chooses the row of an SBID's evaluation file; nil when there is none and none is required.
 func (m mapper) evaluationRow(e configs.Evaluation, t table, sbid string) (map[string]any, error) {
 	rows := configs.EvaluationRows(t.objects(), e.PrefixFor(sbid))
-	problem := ""
+	problem, kind := "", fault.Invalid
 	switch {
 	case len(rows) == 0:
+		kind = fault.Unavailable // nothing is wrong with the source: it waits, and is not set aside
 		problem = fmt.Sprintf("none of the %d rows is an evaluation file that begins with %s", len(t.Rows), e.PrefixFor(sbid))
 	case len(rows) > 1:
 		problem = fmt.Sprintf("%d rows are named %s", len(rows), configs.EvaluationFilename(rows[0]))
@@ -69,7 +70,7 @@ func (m mapper) evaluationRow(e configs.Evaluation, t table, sbid string) (map[s
 	if m.lenient || !e.Required {
 		return nil, nil
 	}
-	return nil, fault.New(fault.Invalid, fmt.Sprintf("find the evaluation file of %s SBID %s in enrichment %q: %s", m.identifier, sbid, e.Enrichment, problem),
+	return nil, fault.New(kind, fmt.Sprintf("find the evaluation file of %s SBID %s in enrichment %q: %s", m.identifier, sbid, e.Enrichment, problem),
 		"it may not be deposited yet, and is looked for again; or set prepare_metadata.evaluation.required: false")
 }
 

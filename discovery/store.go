@@ -4,35 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"beampipe/fault"
 	"beampipe/ledger"
 )
 
 // store writes the conclusions of a batch in one transaction, and one by one where that fails, so
-// that a source whose claim was lost costs the others nothing. Claims in rest are released.
+// that a source whose claim was lost costs the others nothing. Claims in rest are released. The batches
+// of a tick are stored one after the other: what many sources do at once is judged over the tick.
 func (b *batch) store(ctx context.Context, done []concluded, rest []ledger.Claim) error {
 	t, l := b.tick, b.tick.engine.ledger
-	err := l.Write(ctx, func(tx *ledger.Tx) error {
-		for _, r := range done {
-			if err := tx.StoreDiscovery(r.discovery); err != nil {
-				return err
-			}
-		}
-		return release(tx, rest)
-	})
+	t.storing.Lock()
+	defer t.storing.Unlock()
+	if len(done) > 0 && !slices.ContainsFunc(done, func(c concluded) bool { return !c.unreachable }) {
+		t.stop(ReasonUnavailable)
+	}
+	err := t.storeGuarded(ctx, done, rest)
 	if err == nil {
-		t.count(done, 0, len(rest))
+		t.count(0, len(rest))
 		return nil
 	}
-	var stored []concluded
 	var failures []error
 	lost := 0
 	for _, r := range done {
-		err := l.Write(ctx, func(tx *ledger.Tx) error { return tx.StoreDiscovery(r.discovery) })
+		err := t.storeGuarded(ctx, []concluded{r}, nil)
 		switch {
 		case err == nil:
-			stored = append(stored, r)
 			continue
 		case errors.Is(err, fault.Conflict):
 			lost++
@@ -43,8 +41,30 @@ func (b *batch) store(ctx context.Context, done []concluded, rest []ledger.Claim
 		rest = append(rest, r.discovery.Claim)
 	}
 	failures = append(failures, l.Write(ctx, func(tx *ledger.Tx) error { return release(tx, rest) }))
-	t.count(stored, lost, len(rest)-lost)
+	t.count(lost, len(rest)-lost)
 	return firstOf(failures...)
+}
+
+// storeGuarded judges conclusions together, stores them in one transaction and counts what was stored.
+func (t *Tick) storeGuarded(ctx context.Context, done []concluded, rest []ledger.Claim) error {
+	var g guarded
+	err := t.engine.ledger.Write(ctx, func(tx *ledger.Tx) error {
+		var err error
+		if g, err = t.guard(tx, done); err != nil {
+			return err
+		}
+		for _, r := range g.list {
+			if err := tx.StoreDiscovery(r.discovery); err != nil {
+				return err
+			}
+		}
+		return release(tx, rest)
+	})
+	if err != nil {
+		return err
+	}
+	t.stored(g)
+	return nil
 }
 
 func release(tx *ledger.Tx, claims []ledger.Claim) error {
@@ -56,45 +76,26 @@ func release(tx *ledger.Tx, claims []ledger.Claim) error {
 	return nil
 }
 
-// count adds stored conclusions to the result, the metrics and the health.
-func (t *Tick) count(stored []concluded, lost, released int) {
+// count adds claims that were lost or given back to the result.
+func (t *Tick) count(lost, released int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.result.Lost += lost
 	t.result.Released += released
-	for _, r := range stored {
-		d := r.discovery
-		t.engine.metrics.sources.WithLabelValues(t.id, d.Outcome).Inc()
-		switch d.Outcome {
-		case ledger.OutcomeChanged:
-			t.result.Changed++
-		case ledger.OutcomeUnchanged:
-			t.result.Unchanged++
-		case ledger.OutcomeNoData:
-			t.result.NoData++
-		case ledger.OutcomeMissing:
-			t.result.Missing++
-		case ledger.OutcomeAmbiguous:
-			t.result.Ambiguous++
-		default:
-			t.result.Failed++
-		}
-		t.reportSource(d)
-	}
 }
 
-// reportSource shows a source that fails again and again, and takes it back when it does not.
-func (t *Tick) reportSource(d ledger.Discovery) {
-	subject, failures := t.id+"/"+d.Source.Identifier, d.Source.Failures
-	bad := d.Outcome == ledger.OutcomeError || d.Outcome == ledger.OutcomeAmbiguous
-	switch {
-	case bad && failures+1 >= patience:
-		t.engine.log.Warn("discovery of a source fails", "project", t.id, "source", d.Source.Identifier, "failures", failures+1, "error", d.Error)
-		t.engine.problem(ledger.Problem{
-			Code: ProblemSource, Subject: subject, Severity: "warning", Title: fmt.Sprintf("Discovery of %s failed %d times in a row", d.Source.Identifier, failures+1),
-			Text: d.Error, Todo: "see: beampipe source why " + d.Source.Identifier,
-		})
-	case !bad && failures >= patience:
-		t.engine.clear(ProblemSource, subject)
+// stored adds stored conclusions to the result, the history, the metrics and the health.
+func (t *Tick) stored(g guarded) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mass = g.mass
+	for _, c := range g.list {
+		t.engine.metrics.sources.WithLabelValues(t.id, c.discovery.Outcome).Inc()
+		t.result.add(c.discovery)
+		t.history.add(c.discovery)
 	}
+	t.history.note(g.brake)
+	t.history.note(g.fault)
+	t.history.note(g.held)
+	t.engine.watch(t.id, g)
 }

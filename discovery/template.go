@@ -16,7 +16,8 @@ type shape struct {
 	variable string      // of the first placeholder
 }
 
-// comparison is: column LIKE 'before{variable}…'.
+// comparison is: column LIKE 'before{variable}…', or column LIKE 'before' || u.variable || '…' where u is
+// an uploaded table.
 type comparison struct {
 	column   string // result column; "" when it is an expression
 	before   string // literal text in front of the value
@@ -46,7 +47,7 @@ func shapeOf(q configs.Query) shape {
 	if list := q.Placeholders(); len(list) > 0 {
 		s.variable = list[0].Name
 	}
-	tokens := templateTokens(q.Template)
+	tokens, uploads := templateTokens(q.Template), q.NeedsUpload()
 	selects, likeDepth := 0, 0
 	for i, t := range tokens {
 		if t.kind != word {
@@ -58,7 +59,7 @@ func shapeOf(q configs.Query) shape {
 		case entangling[upper]:
 			s.plain = false
 		case (upper == "LIKE" || upper == "ILIKE") && (s.like == nil || t.depth < likeDepth):
-			if c := comparisonAt(tokens, i); c != nil {
+			if c := comparisonAt(tokens, i, uploads); c != nil {
 				s.like, likeDepth = c, t.depth
 			}
 		}
@@ -70,12 +71,12 @@ func shapeOf(q configs.Query) shape {
 var placeholder = regexp.MustCompile(`\{([A-Za-z_][A-Za-z0-9_.-]*)\}`)
 
 // comparisonAt reads the comparison around the LIKE at token i; nil when it has no variable, or asks
-// for what is not like it.
-func comparisonAt(tokens []token, i int) *comparison {
+// for what is not like it. A variable is a placeholder in a text, or a column of an uploaded table.
+func comparisonAt(tokens []token, i int, uploads bool) *comparison {
 	if i == 0 || i+1 >= len(tokens) {
 		return nil
 	}
-	left, right := tokens[i-1], tokens[i+1]
+	left := tokens[i-1]
 	if left.kind == word && strings.EqualFold(left.text, "NOT") {
 		return nil
 	}
@@ -83,16 +84,50 @@ func comparisonAt(tokens []token, i int) *comparison {
 	if left.kind == word || left.kind == quoted {
 		c.column = left.text
 	}
-	if right.kind != literal { // a function or a concatenation
+	parts, ok := concatenation(tokens[i+1:])
+	if !ok { // a function
 		return c
 	}
-	at := placeholder.FindStringSubmatchIndex(right.text)
-	if at == nil {
-		return nil
+	before := ""
+	for n, part := range parts {
+		more := n+1 < len(parts)
+		if part.kind != literal {
+			if !uploads {
+				return c
+			}
+			c.before, c.variable, c.open, c.anywhere = before, part.text, more, strings.ContainsAny(before, "%_{")
+			return c
+		}
+		if at := placeholder.FindStringSubmatchIndex(part.text); at != nil {
+			before += part.text[:at[0]]
+			c.before, c.variable = before, part.text[at[2]:at[3]]
+			c.open, c.anywhere = more || at[1] < len(part.text), strings.ContainsAny(before, "%_{")
+			return c
+		}
+		before += part.text
 	}
-	c.before, c.variable = right.text[:at[0]], right.text[at[2]:at[3]]
-	c.open, c.anywhere = at[1] < len(right.text), strings.ContainsAny(c.before, "%_{")
-	return c
+	return nil
+}
+
+// concatenation reads texts and columns joined by ||; a column is its last name. ok is false when it
+// holds anything else.
+func concatenation(tokens []token) (parts []token, ok bool) {
+	symbolAt := func(i int, text string) bool {
+		return i < len(tokens) && tokens[i].kind == symbol && tokens[i].text == text
+	}
+	for i := 0; i < len(tokens); i += 2 {
+		for tokens[i].kind != literal && tokens[i].kind != symbol && symbolAt(i+1, ".") && i+2 < len(tokens) {
+			i += 2
+		}
+		if tokens[i].kind == symbol || tokens[i].kind == word && symbolAt(i+1, "(") {
+			return nil, false
+		}
+		parts = append(parts, tokens[i])
+		if i++; !symbolAt(i, "|") || !symbolAt(i+1, "|") {
+			return parts, true
+		}
+	}
+	return nil, false
 }
 
 type tokenKind int

@@ -42,6 +42,30 @@ func TestATemplateTellsWhoseRowsItGives(t *testing.T) {
 			want: shape{plain: true, variable: "id", like: &comparison{column: "n", open: true, anywhere: true}},
 		},
 		{
+			name: "a text and more behind it", template: "SELECT a FROM t WHERE n LIKE 'HIPASS{id}' || '_%'",
+			want: shape{plain: true, variable: "id", like: &comparison{column: "n", before: "HIPASS", variable: "id", open: true}},
+		},
+		{
+			name: "a text in two parts", template: "SELECT a FROM t WHERE n LIKE 'HIPASS' || '{id}'",
+			want: shape{plain: true, variable: "id", like: &comparison{column: "n", before: "HIPASS", variable: "id"}},
+		},
+		{
+			name: "a column of an uploaded table", template: "SELECT o.* FROM TAP_UPLOAD.s AS u JOIN t AS o ON o.n LIKE 'HIPASS' || u.source_name || '%' WHERE o.m = 1",
+			want: shape{plain: true, like: &comparison{column: "n", before: "HIPASS", variable: "source_name", open: true}},
+		},
+		{
+			name: "exactly a column of an uploaded table", template: `SELECT o.* FROM TAP_UPLOAD.s JOIN t AS o ON o.n LIKE TAP_UPLOAD.s."source_name"`,
+			want: shape{plain: true, like: &comparison{column: "n", variable: "source_name"}},
+		},
+		{
+			name: "a column of the archive", template: "SELECT a FROM t WHERE n LIKE m || '%' AND o = '{id}'",
+			want: shape{plain: true, variable: "id", like: &comparison{column: "n", open: true, anywhere: true}},
+		},
+		{
+			name: "half a concatenation", template: "SELECT a FROM t WHERE o = '{id}' AND n LIKE '{id}' ||",
+			want: shape{plain: true, variable: "id", like: &comparison{column: "n", open: true, anywhere: true}},
+		},
+		{
 			name: "what a name is not like", template: "SELECT a FROM t WHERE n = '{id}' AND n NOT LIKE '{id}b%' AND m LIKE 'x%'",
 			want: shape{plain: true, variable: "id"},
 		},
@@ -60,7 +84,7 @@ func TestATemplateTellsWhoseRowsItGives(t *testing.T) {
 }
 
 func FuzzTemplateTokens(f *testing.F) {
-	for _, seed := range []string{"SELECT 'a''b' FROM \"x\" -- c\n/* d", "LIKE", "'{id}%", "a LIKE '", "((("} {
+	for _, seed := range []string{"SELECT 'a''b' FROM \"x\" -- c\n/* d", "LIKE", "'{id}%", "a LIKE '", "(((", "a LIKE TAP_UPLOAD.u.v || '%' ||"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, template string) {

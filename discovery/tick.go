@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,9 @@ const (
 	ReasonProjectCap   = "project_in_flight_cap"
 	ReasonMaxBatches   = "max_batches_per_tick"
 	ReasonMaxSources   = "tick_discovery_source_limit"
-	ReasonClaimed      = "claimed_elsewhere" // the named sources are being discovered already
-	ReasonStopped      = "stopped"           // the tick was finished before it came to an end
+	ReasonClaimed      = "claimed_elsewhere"   // the named sources are being discovered already
+	ReasonStopped      = "stopped"             // the tick was finished before it came to an end
+	ReasonUnavailable  = "archive_unavailable" // of the primary query: what is left stays due
 	ReasonConfigFailed = "config_refused"
 )
 
@@ -35,33 +37,6 @@ type TickOptions struct {
 	Sources []string
 }
 
-// Result is what a tick did.
-type Result struct {
-	Project   string        `json:"project"`
-	Reason    string        `json:"reason"`  // why it stopped or did nothing: one of the Reason constants
-	Claimed   int           `json:"claimed"` // sources
-	Changed   int           `json:"changed"`
-	Unchanged int           `json:"unchanged"`
-	NoData    int           `json:"no_data"`
-	Missing   int           `json:"missing"`
-	Ambiguous int           `json:"ambiguous"`
-	Failed    int           `json:"failed"`
-	Lost      int           `json:"lost"`     // claims that were lost: nothing was stored for these
-	Released  int           `json:"released"` // claims given back because the tick was cut off
-	Batches   int           `json:"batches"`
-	Requests  int           `json:"requests"` // queries asked; a query's retries count with it
-	Took      time.Duration `json:"took_ns"`
-}
-
-// counters are the numbers of a Result for the ledger.
-func (r Result) counters() map[string]int {
-	return map[string]int{
-		"claimed": r.Claimed, "changed": r.Changed, "unchanged": r.Unchanged, "no_data": r.NoData, "missing": r.Missing,
-		"ambiguous": r.Ambiguous, "failed": r.Failed, "lost": r.Lost, "released": r.Released, "batches": r.Batches,
-		"requests": r.Requests, "took_ms": int(r.Took.Milliseconds()),
-	}
-}
-
 // Tick is one discovery tick of one project, under the config that was active when it began. Its
 // methods may be called from several goroutines.
 type Tick struct {
@@ -70,44 +45,37 @@ type Tick struct {
 	revision int
 	project  *configs.Project
 	began    time.Time
+	forms    formLog // which ways to ask were refused
 
 	ruleMu sync.Mutex
 	rule   *rule // nil until it is known
 
-	mu     sync.Mutex
-	named  []ledger.Source // still to be claimed; only with TickOptions.Sources
-	byName bool
-	closed bool
-	waits  map[*batch]bool // handed out and not begun
-	result Result
+	storing sync.Mutex // one batch is stored at a time
+	mass    mass       // under storing
+
+	mu      sync.Mutex
+	named   []ledger.Source // still to be claimed; only with TickOptions.Sources
+	byName  bool
+	closed  string          // why nothing more is claimed; "" while it is
+	waits   map[*batch]bool // handed out and not begun
+	result  Result
+	history history
 }
 
 // Begin reads the project's active config and refuses (fault.Invalid) one that cannot discover, by
 // name of what is wrong with it.
 func (e *Engine) Begin(ctx context.Context, project string, o TickOptions) (*Tick, error) {
-	t := &Tick{engine: e, id: project, began: e.ledger.Now(), byName: len(o.Sources) > 0, waits: map[*batch]bool{}}
-	t.result = Result{Project: project, Reason: ReasonStopped}
+	var t *Tick
 	err := e.ledger.Snapshot(ctx, func(v ledger.View) error {
-		p, err := v.Project(project)
-		if err != nil {
+		var err error
+		if t, err = e.newTick(v, project); err != nil {
 			return err
 		}
-		config, err := v.Config(project, p.Revision)
-		if err != nil {
+		if t.named, err = named(v, project, o.Sources); err != nil {
 			return err
 		}
-		if t.project, err = configs.FromCanonical(config.Spec); err != nil {
-			return err
-		}
-		t.revision = p.Revision
-		stored, ok, err := v.SignatureRule(project, p.Revision)
-		if err == nil && ok {
-			t.rule, err = readRule(stored)
-		}
-		if err == nil {
-			t.named, err = named(v, project, o.Sources)
-		}
-		return err
+		t.byName = len(t.named) > 0
+		return e.forget(v, project)
 	})
 	if err != nil {
 		return nil, err
@@ -117,6 +85,35 @@ func (e *Engine) Begin(ctx context.Context, project string, o TickOptions) (*Tic
 	}
 	e.clear(ProblemRefused, project)
 	return t, nil
+}
+
+// newTick reads what a tick of a project is bound by.
+func (e *Engine) newTick(v ledger.View, project string) (*Tick, error) {
+	t := &Tick{engine: e, id: project, began: e.ledger.Now(), waits: map[*batch]bool{}}
+	t.result = Result{Project: project, Began: t.began, Reason: ReasonStopped}
+	var err error
+	if t.project, t.revision, err = activeConfig(v, project); err != nil {
+		return nil, err
+	}
+	stored, ok, err := v.SignatureRule(project, t.revision)
+	if err == nil && ok {
+		t.rule, err = readRule(stored)
+	}
+	return t, err
+}
+
+// activeConfig reads the config that a project runs under.
+func activeConfig(v ledger.View, project string) (*configs.Project, int, error) {
+	p, err := v.Project(project)
+	if err != nil {
+		return nil, 0, err
+	}
+	stored, err := v.Config(project, p.Revision)
+	if err != nil {
+		return nil, 0, err
+	}
+	config, err := configs.FromCanonical(stored.Spec)
+	return config, p.Revision, err
 }
 
 // named reads the sources of TickOptions, each once.
@@ -180,7 +177,11 @@ func (e *Engine) recordRefusal(ctx context.Context, project string, refusal erro
 		Text: ledger.Excerpt(refusal.Error(), maxErrorText), Todo: strings.Join(fault.Hints(refusal), "; "),
 	})
 	return e.ledger.Write(ctx, func(tx *ledger.Tx) error {
-		return tx.RecordTick(project, ledger.TickDiscovery, ReasonConfigFailed, Result{}.counters())
+		_, err := tx.RecordTickRun(ledger.TickRun{
+			Project: project, Kind: ledger.TickDiscovery, Reason: ReasonConfigFailed, Counters: Result{}.counters(),
+			Note: ledger.Excerpt(refusal.Error(), maxErrorText),
+		})
+		return err
 	})
 }
 
@@ -277,8 +278,8 @@ func (t *Tick) pace(ctx context.Context) error {
 // room gives how many sources the next batch may have, or the reason why there is no next one.
 func (t *Tick) room() (size int, reason string) {
 	a := t.project.Automation.Discovery
-	if t.closed {
-		return 0, ReasonStopped
+	if t.closed != "" {
+		return 0, t.closed
 	}
 	if t.byName {
 		if len(t.named) == 0 {
@@ -286,14 +287,13 @@ func (t *Tick) room() (size int, reason string) {
 		}
 		return a.BatchSize, ""
 	}
-	batches := t.engine.limits.MaxBatchesPerTick
-	if a.TickDiscoveryBatchLimit != nil {
-		batches = *a.TickDiscoveryBatchLimit
-	}
+	batches := *cmp.Or(a.TickDiscoveryBatchLimit, &t.engine.limits.MaxBatchesPerTick)
 	left := a.TickDiscoverySourceLimit - t.result.Claimed
 	switch {
 	case !a.Enabled:
 		return 0, ReasonDisabled
+	case t.engine.closedArchive(t.project) != "":
+		return 0, ReasonUnavailable
 	case t.result.Batches >= batches:
 		return 0, ReasonMaxBatches
 	case left <= 0:
@@ -314,11 +314,10 @@ func (t *Tick) inFlight(v ledger.View) (reason string, err error) {
 	if err != nil {
 		return "", err
 	}
-	depth := t.engine.limits.QueueMaxDepth
-	if a.QueueMaxDepth != nil {
-		depth = *a.QueueMaxDepth
-	}
+	depth := *cmp.Or(a.QueueMaxDepth, &t.engine.limits.QueueMaxDepth)
 	switch {
+	case own == 0: // one batch is always allowed: what other projects hold, a slow archive perhaps, starves nobody
+		return "", nil
 	case all >= depth:
 		return ReasonQueueFull, nil
 	case all >= t.engine.limits.MaxInFlightBatches:
@@ -329,12 +328,21 @@ func (t *Tick) inFlight(v ledger.View) (reason string, err error) {
 	return "", nil
 }
 
+// stop ends claiming for this tick, if nothing has yet.
+func (t *Tick) stop(reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed == "" {
+		t.closed = reason
+	}
+}
+
 // Finish stores what the tick did and gives it. Batches that were handed out and not begun are
 // released; the caller has waited for those that run.
 func (t *Tick) Finish(ctx context.Context) (Result, error) {
 	ctx = context.WithoutCancel(ctx)
+	t.stop(ReasonStopped)
 	t.mu.Lock()
-	t.closed = true
 	var left []*batch
 	for b := range t.waits {
 		left = append(left, b)
@@ -347,10 +355,16 @@ func (t *Tick) Finish(ctx context.Context) (Result, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.result.Took = t.engine.ledger.Now().Sub(t.began)
+	ended := t.engine.ledger.Now()
+	t.result.Took = ended.Sub(t.began)
+	sources, note := t.history.run()
 	failures = append(failures, t.engine.ledger.Write(ctx, func(tx *ledger.Tx) error {
-		return tx.RecordTick(t.id, ledger.TickDiscovery, t.result.Reason, t.result.counters())
-	}))
+		_, err := tx.RecordTickRun(ledger.TickRun{
+			Project: t.id, Kind: ledger.TickDiscovery, Reason: t.result.Reason, BeganAt: t.began, EndedAt: ended,
+			Counters: t.result.counters(), Sources: sources, Note: note,
+		})
+		return err
+	}), t.engine.reportProject(t.engine.ledger.View(ctx), t.id))
 	return t.result, firstOf(failures...)
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,8 +116,8 @@ func newWorld(t testing.TB, survey string) *world {
 func (w *world) restart(limits Limits) {
 	w.limits = limits
 	w.set = NewArchives(ArchiveOptions{
-		Transport: func(string) http.RoundTripper { return w.line },
-		Wait:      func(context.Context, time.Duration) error { return nil },
+		Transport: func(string) http.RoundTripper { return w.line }, Now: w.clock.Now,
+		Wait: func(context.Context, time.Duration) error { return nil },
 	})
 	w.engine = New(Options{Ledger: w.ledger, Archives: w.set, Limits: limits, Owner: "test", Health: w.health})
 }
@@ -273,24 +272,27 @@ type line struct {
 
 	mu      sync.Mutex
 	queries []string
-	breaks  map[string]string                      // part of a query: the words of an ERROR answer, or "busy" for HTTP 503
+	breaks  map[string]string                      // part of a query: the words of an ERROR answer, or one of the words of broken
 	before  func(query string)                     // runs before a query is answered
 	shape   func(columns, rows int) ([]int, []int) // order of columns and rows in an answer
 	drop    func(column string) bool               // columns that are not in the answer
+	respell func(cell string) string               // of every cell
 	extra   map[string]string                      // columns that are added to each answer, with their text
 }
 
 func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body == nil {
+		return l.next.RoundTrip(req)
+	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err
 	}
 	req.Body.Close()
-	form, err := url.ParseQuery(string(body))
+	query, err := queryOf(req, body)
 	if err != nil {
 		return nil, err
 	}
-	query := form.Get("QUERY")
 	l.mu.Lock()
 	l.queries = append(l.queries, query)
 	words := ""
@@ -310,10 +312,22 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	again := req.Clone(req.Context())
 	again.Body = io.NopCloser(bytes.NewReader(body))
 	resp, err := l.next.RoundTrip(again)
-	if err != nil || resp.StatusCode != http.StatusOK || (l.shape == nil && l.drop == nil && l.extra == nil) {
+	if err != nil || resp.StatusCode != http.StatusOK || (l.shape == nil && l.drop == nil && l.extra == nil && l.respell == nil) {
 		return resp, err
 	}
 	return l.rearranged(resp)
+}
+
+// queryOf gives the QUERY of a request, "" where it has none.
+func queryOf(req *http.Request, body []byte) (string, error) {
+	again := req.Clone(req.Context())
+	again.Body = io.NopCloser(bytes.NewReader(body))
+	if strings.HasPrefix(req.Header.Get("Content-Type"), "multipart/") {
+		err := again.ParseMultipartForm(1 << 20)
+		return again.FormValue("QUERY"), err
+	}
+	err := again.ParseForm()
+	return again.Form.Get("QUERY"), err
 }
 
 func (l *line) broken(req *http.Request, words string) *http.Response {
@@ -333,6 +347,9 @@ func (l *line) broken(req *http.Request, words string) *http.Response {
 		if words == "truncated" {
 			doc.Truncate(strings.Index(doc.String(), "</TR>") + len("</TR>"))
 		}
+	case "empty": // a complete answer without rows
+		w := votable.NewWriter(&doc, []votable.Field{{Name: "filename", Datatype: "char", Arraysize: "*"}})
+		_ = w.Close(votable.StatusOK, "")
 	case "html":
 		doc.WriteString("<html><body>moved</body></html>")
 	default:
@@ -367,7 +384,11 @@ func (l *line) rearranged(resp *http.Response) (*http.Response, error) {
 	for i, row := range rows {
 		var kept []string
 		for _, at := range from {
-			kept = append(kept, row[at])
+			cell := row[at]
+			if l.respell != nil {
+				cell = l.respell(cell)
+			}
+			kept = append(kept, cell)
 		}
 		rows[i] = kept
 	}

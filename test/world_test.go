@@ -68,6 +68,7 @@ automation:
   discovery: {enabled: true, batch_size: 10, tick_discovery_source_limit: 1000, tick_discovery_batch_limit: 1000, stale_after_hours: 24}
   execution:
     enabled: true
+    settle_hours: 0
     archive_name: demo
     max_sources_per_execution: 1
     tick_execution_source_limit: 1000
