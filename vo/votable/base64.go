@@ -7,9 +7,10 @@ import (
 	"io"
 )
 
-// base64Text is the text of the open STREAM element, decoded. Blanks may stand anywhere in it. It
-// decodes straight from the scanner's buffer into the caller's, and stops behind </STREAM>.
+// base64Text is the text of the open STREAM or TD element, decoded. Blanks may stand anywhere in it. It
+// decodes straight from the scanner's buffer into the caller's, and stops behind the end tag.
 type base64Text struct {
+	name  string // of the element
 	scan  *scanner
 	chunk []byte  // of the scanner, not yet decoded
 	group [4]byte // a group that is not whole: split by a blank or by a chunk's end
@@ -29,7 +30,9 @@ func (b *base64Text) Read(p []byte) (int, error) {
 		if b.err != nil {
 			return 0, b.err
 		}
-		b.chunk = bytes.TrimLeft(b.chunk, " \n\t\r")
+		for len(b.chunk) > 0 && isBlank(b.chunk[0]) {
+			b.chunk = b.chunk[1:]
+		}
 		if len(b.chunk) == 0 {
 			b.err = b.nextChunk()
 			continue
@@ -45,12 +48,12 @@ func (b *base64Text) nextChunk() error {
 	case err != nil:
 		return err
 	case t == startTag:
-		return b.scan.fail("<%s> inside a STREAM", b.scan.tag)
+		return b.scan.fail("<%s> inside a %s", b.scan.tag, b.name)
 	case t == text:
 		b.chunk = b.scan.chunk
 		return nil
 	case b.have > 0:
-		err := b.scan.fail("the base64 text of the STREAM ends inside a group of four characters")
+		err := b.scan.fail("the base64 text of the %s ends inside a group of four characters", b.name)
 		err.(*SyntaxError).cause = io.ErrUnexpectedEOF
 		return err
 	}
@@ -85,7 +88,7 @@ func (b *base64Text) decode(p []byte) (int, error) {
 		n, err = base64.StdEncoding.Decode(p, run)
 	}
 	if err != nil {
-		return 0, b.fail(len(run), "the STREAM is not base64: %s", err)
+		return 0, b.fail(len(run), "the %s is not base64: %s", b.name, err)
 	}
 	b.ended = run[len(run)-1] == '='
 	b.chunk = b.chunk[len(run):]

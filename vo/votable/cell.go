@@ -1,7 +1,6 @@
 package votable
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -14,6 +13,7 @@ import (
 type decoder struct {
 	datatype datatype
 	array    bool
+	sized    bool // an arraysize is given
 	shape    shape
 	null     string
 	broken   error // why the field cannot be in a BINARY stream
@@ -36,7 +36,8 @@ func newDecoder(f Field) decoder {
 	d := decoder{datatype: datatypes[strings.ToLower(strings.TrimSpace(f.Datatype))], null: f.Null}
 	d.shape, d.broken = shapeOf(f.Arraysize)
 	size := strings.ReplaceAll(f.Arraysize, " ", "")
-	d.array = size != "" && size != "1"
+	d.sized = size != ""
+	d.array = d.sized && size != "1"
 	switch {
 	case d.datatype == unknownType:
 		d.array, d.broken = false, errNoDatatype
@@ -58,9 +59,22 @@ func newDecoder(f Field) decoder {
 	return d
 }
 
-// isNull holds for the trimmed text of a null cell.
+// isNull holds for the trimmed text of a null cell. NULL in letters is in no standard, but sent for
+// what is not a string.
 func (d *decoder) isNull(trimmed string) bool {
-	return trimmed == "" || trimmed == d.null || (trimmed == "?" && d.datatype == booleanType && !d.array)
+	switch len(trimmed) {
+	case 0:
+		return true
+	case 1:
+		if trimmed == "?" && d.datatype == booleanType && !d.array {
+			return true
+		}
+	case 4:
+		if !d.datatype.isString() && strings.EqualFold(trimmed, "null") {
+			return true
+		}
+	}
+	return trimmed == d.null
 }
 
 // isNaN holds for the trimmed text of a float that is NaN, the null of floats where nothing else is
@@ -70,17 +84,20 @@ func (d *decoder) isNaN(trimmed string) bool {
 	return len(trimmed) == 3 && d.datatype.isFloat() && !d.array && strings.EqualFold(trimmed, "nan")
 }
 
+// isPlainString holds for fields whose cells are one string.
+func (d *decoder) isPlainString() bool { return d.datatype.isString() && !d.array }
+
 // value decodes a cell of a TABLEDATA.
-func (d *decoder) value(cell []byte) (any, error) {
-	trimmed := string(bytes.TrimSpace(cell))
+func (d *decoder) value(cell string) (any, error) {
+	trimmed := strings.TrimSpace(cell)
 	if d.datatype.isString() {
 		if len(cell) == 0 || (d.null != "" && trimmed == d.null) {
 			return nil, nil
 		}
 		if d.array {
-			return cut(string(cell), d.shape.width), nil
+			return cut(cell, d.shape.width), nil
 		}
-		return string(cell), nil
+		return cell, nil
 	}
 	if d.isNull(trimmed) {
 		return nil, nil

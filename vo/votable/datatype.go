@@ -64,6 +64,7 @@ type shape struct {
 	count    int  // elements of a cell; where variable, what its bound says, 0 for none
 	variable bool // the cell says how many it has
 	width    int  // of the strings in an array of strings; 0 when it is one string, or none
+	plane    int  // elements of the fixed dimensions before a variable one; 1 when there are none
 }
 
 // shapeOf reads an arraysize: "" and "1" are a scalar, "3", "2x2", "*", "10*", "4x*" arrays. Where
@@ -81,7 +82,9 @@ func shapeOf(arraysize string) (shape, error) {
 		if star && i < len(dims)-1 {
 			return scalar, fmt.Errorf("arraysize %.40q has a variable dimension before its last", arraysize)
 		}
-		s.variable = star
+		if s.variable = star; star {
+			s.plane = s.count
+		}
 		if star && bound == "" {
 			s.count = 0
 			break

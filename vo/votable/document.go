@@ -30,6 +30,10 @@ func (r *Reader) start() error {
 			return r.scan.fail("not a VOTable: the document is a <%s>", r.scan.tag)
 		}
 		r.open = append(r.open, element{kind: document})
+		if r.outline != nil {
+			r.outline.Version = r.attr("version")
+			r.outline.Namespace = r.scan.spaces.of(r.scan.tag)
+		}
 		return nil
 	}
 	parent := r.open[len(r.open)-1]
@@ -46,46 +50,64 @@ func (r *Reader) start() error {
 		case "meta":
 			e.results, e.meta = false, true
 		}
+		err = r.describeResource()
 	case tableElement:
 		r.table, r.fieldLen = nil, 0
+		r.number++
+		r.defined.table, r.defined.like = r.attr("ID"), r.attr("ref")
 		e.chosen = false
+		err = r.describeTable()
 	case field:
 		err = r.startField()
+	case param:
+		r.param = Param{Field: r.column(), Value: strings.TrimSpace(r.attr("value"))}
 	case values:
-		if f := &r.table[len(r.table)-1]; f.Null == "" {
-			f.Null = strings.TrimSpace(r.attr("null"))
-			err = r.countField(len(f.Null))
-		}
+		err = r.startValues(parent.kind)
 	case description, info:
 		r.kept = r.kept[:0]
 		e.info = Info{Name: r.attr("name"), Value: strings.TrimSpace(r.attr("value"))}
+	default:
+		err = r.startData(&e, parent)
+	}
+	r.open = append(r.open, e)
+	return err
+}
+
+// startData handles the start tag of DATA and of what is in it.
+func (r *Reader) startData(e *element, parent element) (err error) {
+	switch e.kind {
 	case data:
-		e.chosen, err = r.choose(e)
+		e.chosen, err = r.choose(*e)
 	case tableData:
 		if e.chosen && r.binary {
 			return r.scan.fail("a second STREAM or TABLEDATA in one TABLE")
 		}
 		r.inRows = e.chosen
 		r.begun = r.begun || e.chosen
+		r.describeForm(TableData.String())
 	case binaryData:
 		e.masked = string(r.scan.name) == "BINARY2"
+		r.describeForm(string(r.scan.name))
 	case streamElement:
 		if e.chosen {
 			err = r.startStream(parent.masked)
 		}
 	default:
 		if parent.kind == data && parent.chosen {
+			r.describeForm(string(r.scan.name))
 			err = r.reject(unsupported(fmt.Sprintf("%s serialization", r.scan.name)))
 		}
 	}
-	r.open = append(r.open, e)
 	return err
 }
 
 // kindOf gives the kind of an element from its name and its place.
 func kindOf(name []byte, parent kind) kind {
-	if string(name) == "INFO" {
+	switch string(name) {
+	case "INFO":
 		return info
+	case "PARAM":
+		return param
 	}
 	switch parent {
 	case document, resource:
@@ -101,8 +123,10 @@ func kindOf(name []byte, parent kind) kind {
 			return field
 		case "DATA":
 			return data
+		case "DESCRIPTION":
+			return description
 		}
-	case field:
+	case field, param:
 		switch string(name) {
 		case "VALUES":
 			return values
@@ -131,12 +155,16 @@ func (r *Reader) end() error {
 	switch e.kind {
 	case tableElement:
 		// A table without DATA has no rows, but is a table.
-		_, err := r.choose(e)
-		r.table = nil
-		return err
+		if _, err := r.choose(e); err != nil {
+			return err
+		}
+		return r.endTable()
+	case resource:
+		r.leaveResource()
+	case param:
+		r.keepParam()
 	case description:
-		r.table[len(r.table)-1].Description = r.keptText()
-		return r.countField(len(r.kept))
+		return r.takeDescription(r.open[len(r.open)-1].kind)
 	case info:
 		e.info.Text = r.keptText()
 		return r.take(e.info)
@@ -162,15 +190,15 @@ func (r *Reader) keptText() string {
 
 // take keeps an INFO and acts on QUERY_STATUS.
 func (r *Reader) take(i Info) error {
-	size := len(i.Name) + len(i.Value) + len(i.Text)
-	if len(r.infos) < maxInfos && r.infoLen+size <= maxInfoBytes {
+	if len(r.infos) < maxInfos && r.fits(len(i.Name)+len(i.Value)+len(i.Text)) {
 		r.infos = append(r.infos, i)
-		r.infoLen += size
 	}
 	if !strings.EqualFold(i.Name, statusInfo) {
 		return nil
 	}
 	switch strings.ToUpper(i.Value) {
+	case StatusOK:
+		r.saidOK = true
 	case StatusOverflow:
 		r.overflow = true
 	case StatusFailed:
@@ -178,40 +206,36 @@ func (r *Reader) take(i Info) error {
 		if message == "" {
 			message = "no message given"
 		}
+		if r.outline != nil {
+			r.outline.Status, r.outline.Message = StatusFailed, message
+			return nil
+		}
 		return &StatusError{Message: message}
-	}
-	return nil
-}
-
-func (r *Reader) startField() error {
-	if len(r.table) == r.limits.Fields {
-		return r.scan.fail("more than %d fields (Limits.Fields)", r.limits.Fields)
-	}
-	r.table = append(r.table, Field{
-		Name: r.attr("name"), ID: r.attr("ID"),
-		Datatype: r.attr("datatype"), Arraysize: r.attr("arraysize"),
-		Unit: r.attr("unit"), UCD: r.attr("ucd"), Utype: r.attr("utype"), Xtype: r.attr("xtype"),
-		Ref: r.attr("ref"),
-	})
-	size := 0
-	for _, a := range r.scan.attrs {
-		size += len(a.value)
-	}
-	return r.countField(size)
-}
-
-// countField adds to what the fields of the open table say.
-func (r *Reader) countField(size int) error {
-	if r.fieldLen += size; r.fieldLen > maxFieldBytes {
-		return r.scan.fail("the fields of the table say more than %d bytes together", maxFieldBytes)
 	}
 	return nil
 }
 
 // choose decides at the end of a table's header whether this is the table to read.
 func (r *Reader) choose(e element) (bool, error) {
+	if len(r.table) == 0 {
+		r.table = r.defined.tables[r.defined.like]
+	}
+	if len(r.table) == 0 {
+		r.headless = r.headless || e.kind == data && !e.meta
+		return false, nil
+	}
 	switch {
-	case len(r.table) == 0 || e.meta:
+	case r.outline != nil:
+		if e.kind != data {
+			return false, nil
+		}
+		r.chosen = final
+	case r.want > 0:
+		if r.number != r.want || r.chosen == final {
+			return false, nil
+		}
+		r.chosen = final
+	case e.meta:
 		return false, nil
 	case e.results && r.committed:
 		return false, r.scan.fail(`a table in a RESOURCE of type "results" follows a table of more than %d bytes outside one; which of them is the answer cannot be told`, maxHeldBytes)
@@ -224,15 +248,19 @@ func (r *Reader) choose(e element) (bool, error) {
 	default:
 		r.chosen = candidate
 	}
-	r.fields = r.table
+	r.fields, r.decode = r.table, decoders(r.table)
 	r.held, r.heldSize, r.refused = nil, 0, nil
 	r.stream, r.binary, r.begun = nil, false, false
 	return true, nil
 }
 
 // reject says why the rows of the chosen table cannot be read. For a candidate that matters only if
-// it stays chosen.
+// it stays chosen; Describe goes on without the rows.
 func (r *Reader) reject(err error) error {
+	if r.outline != nil {
+		r.describeUnread(err)
+		return nil
+	}
 	if r.chosen != candidate {
 		return err
 	}

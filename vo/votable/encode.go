@@ -34,18 +34,27 @@ func (d *decoder) appendValue(dst []byte, v any) ([]byte, error) {
 	if d.shape.variable && d.datatype != bitType {
 		cell = cell[4:]
 	}
+	return d.appendLexical(dst, cell), nil
+}
+
+// appendLexical appends what a TABLEDATA shows for a cell of a stream, also where it equals the field's
+// null: it is known not to be one.
+func (d *decoder) appendLexical(dst, cell []byte) []byte {
 	if len(cell) == 0 || d.datatype == bitType && d.shape.variable && len(cell) == 4 {
-		return dst, nil
+		return dst
+	}
+	if d.datatype.isString() {
+		return d.appendChars(dst, cell)
 	}
 	if d.array {
-		return d.appendElements(dst, cell), nil
+		return d.appendElements(dst, cell)
 	}
 	if d.datatype.isFloat() {
-		return appendFloat(dst, d.floatAt(cell), d.datatype.bits()), nil
+		return appendFloat(dst, d.floatAt(cell), d.datatype.bits())
 	}
 	plain := *d
 	plain.null, plain.hasNull = "", false
-	return plain.appendBinaryText(dst, cell), nil
+	return plain.appendBinaryText(dst, cell)
 }
 
 // appendStrings appends strings, each filled with blanks to its width.
@@ -225,10 +234,7 @@ func (d *decoder) appendBools(dst []byte, list []bool) []byte {
 
 func (d *decoder) appendInteger(dst []byte, n int64) ([]byte, error) {
 	bits := d.datatype.bits()
-	low, high := int64(math.MinInt64)>>(64-bits), int64(math.MaxInt64)>>(64-bits)
-	if d.datatype == byteType {
-		low, high = 0, math.MaxUint8
-	}
+	low, high := d.datatype.bounds()
 	if n < low || n > high {
 		return dst, fmt.Errorf("%d is not between %d and %d", n, low, high)
 	}

@@ -16,23 +16,20 @@ import (
 const declarationBytes = 1024
 
 // asUTF8 gives the document as UTF-8, without a byte order mark, from the encoding that its first
-// bytes or its XML declaration name: UTF-8, US-ASCII, ISO-8859-1 or UTF-16.
+// bytes or its XML declaration name: UTF-8, US-ASCII, ISO-8859-1 or UTF-16. One that is gzipped as a
+// whole is unpacked.
 func asUTF8(r io.Reader) (io.Reader, error) {
-	in := bufio.NewReaderSize(r, 4096)
-	head, err := in.Peek(declarationBytes)
-	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
-		return nil, fmt.Errorf("read VOTable: %w", err)
+	in, head, err := unpacked(r, "VOTable")
+	if err != nil {
+		return nil, err
+	}
+	if wide := markedUTF16(in, head); wide != nil {
+		return wide, nil
 	}
 	switch {
-	case bytes.HasPrefix(head, []byte{0xEF, 0xBB, 0xBF}):
-		_, _ = in.Discard(3) // peeked, so it is there
-		head = head[3:]
-	case bytes.HasPrefix(head, []byte{0xFE, 0xFF}):
-		_, _ = in.Discard(2)
-		return &utf16Reader{src: in, order: binary.BigEndian}, nil
-	case bytes.HasPrefix(head, []byte{0xFF, 0xFE}):
-		_, _ = in.Discard(2)
-		return &utf16Reader{src: in, order: binary.LittleEndian}, nil
+	case bytes.HasPrefix(head, utf8Mark):
+		_, _ = in.Discard(len(utf8Mark)) // peeked, so it is there
+		head = head[len(utf8Mark):]
 	case bytes.HasPrefix(head, []byte{0, '<'}):
 		return &utf16Reader{src: in, order: binary.BigEndian}, nil
 	case bytes.HasPrefix(head, []byte{'<', 0}):
@@ -46,6 +43,36 @@ func asUTF8(r io.Reader) (io.Reader, error) {
 		return &latin1Reader{src: in}, nil
 	}
 	return nil, &SyntaxError{Line: 1, Column: 1, Msg: fmt.Sprintf("unsupported encoding %q; expected UTF-8, US-ASCII, ISO-8859-1, or UTF-16 with a byte order mark", name)}
+}
+
+var utf8Mark = []byte{0xEF, 0xBB, 0xBF}
+
+// unpacked gives a document with its first bytes, unpacked where these say that it is gzipped.
+func unpacked(r io.Reader, format string) (in *bufio.Reader, head []byte, err error) {
+	in = bufio.NewReaderSize(r, 4096)
+	if head, _ = in.Peek(2); bytes.Equal(head, []byte{0x1F, 0x8B}) { // why there is less, the next Peek tells
+		in = bufio.NewReaderSize(&packed{src: &remembering{src: in}}, 4096)
+	}
+	head, err = in.Peek(declarationBytes)
+	var broken *SyntaxError
+	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 && !errors.As(err, &broken) {
+		return nil, nil, fmt.Errorf("read %s: %w", format, err)
+	}
+	return in, head, nil
+}
+
+// markedUTF16 gives a reader of a document that begins with a byte order mark of UTF-16, else nil.
+func markedUTF16(in *bufio.Reader, head []byte) io.Reader {
+	var order binary.ByteOrder = binary.BigEndian
+	switch {
+	case bytes.HasPrefix(head, []byte{0xFE, 0xFF}):
+	case bytes.HasPrefix(head, []byte{0xFF, 0xFE}):
+		order = binary.LittleEndian
+	default:
+		return nil
+	}
+	_, _ = in.Discard(2)
+	return &utf16Reader{src: in, order: order}
 }
 
 // declaredEncoding gives the encoding of the XML declaration at the start of head, or "".

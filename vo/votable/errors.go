@@ -16,7 +16,7 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return "the service answered with an error: " + e.Message }
 
-// SyntaxError says where a document is not a VOTable, not well-formed, or past a limit.
+// SyntaxError says where a document is not a VOTable (or CSV), not well-formed, or past a limit.
 //
 // A document that ends too early is a SyntaxError for which errors.Is(err, io.ErrUnexpectedEOF).
 type SyntaxError struct {
@@ -24,10 +24,15 @@ type SyntaxError struct {
 	Column int // from 1, in bytes of the text as UTF-8
 	Msg    string
 	cause  error
+	format string // "" is VOTable
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("VOTable line %d column %d: %s", e.Line, e.Column, e.Msg)
+	format := "VOTable"
+	if e.format != "" {
+		format = e.format
+	}
+	return fmt.Sprintf("%s line %d column %d: %s", format, e.Line, e.Column, e.Msg)
 }
 
 // Unwrap gives io.ErrUnexpectedEOF for a document that ends too early, else nil.

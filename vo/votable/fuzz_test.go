@@ -66,3 +66,27 @@ func lenient(err error) bool {
 	}
 	return false
 }
+
+// FuzzCheck holds that no input makes Check panic or list more than it may, and that a document without
+// a finding is one that the Reader reads to its end.
+func FuzzCheck(f *testing.F) {
+	f.Add([]byte(results(`<TR><TD>x&amp;y</TD><TD>1</TD></TR>`)))
+	f.Add([]byte(library))
+	f.Add([]byte(strictly(`<TABLE nrows="2">` + fieldsAB + `<DATA><BINARY><STREAM encoding="base64">` + in64(twoRows) + `</STREAM></BINARY></DATA></TABLE>`)))
+	f.Add([]byte(strictly(`<TABLE nrows="1">` + fieldsAB + `<DATA><BINARY2><STREAM encoding="gzip">` + in64(zipped(f, "\x40"+twoRows[:9])) + `</STREAM></BINARY2></DATA></TABLE>`)))
+	f.Add([]byte(cellOf(`datatype="float" arraysize="2x*"`, "1 2")))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		limits := votable.Limits{CellBytes: 1 << 10, RowBytes: 1 << 12}
+		found, err := votable.Check(bytes.NewReader(doc), limits)
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || len(found) > votable.MaxFindings+1 {
+			t.Fatalf("%d findings, %v", len(found), err)
+		}
+		described, failed := votable.Describe(bytes.NewReader(doc), limits)
+		if err != nil || len(found) > 0 || described.Status == votable.StatusFailed {
+			return
+		}
+		if failed != nil && !strings.Contains(failed.Error(), "Limits.RowBytes") {
+			t.Fatalf("Check finds nothing, Describe says: %v", failed)
+		}
+	})
+}

@@ -49,6 +49,22 @@ func (n *namespaces) enter(depth int, tag []byte, attrs []attribute) (foreign bo
 	return false
 }
 
+// of gives the namespace of an element that is open, by its name as written.
+func (n *namespaces) of(tag []byte) string {
+	uri, _ := n.lookup(string(tag[:max(bytes.IndexByte(tag, ':'), 0)]))
+	return uri
+}
+
+// lookup gives the namespace that a prefix stands for, and whether it was declared.
+func (n *namespaces) lookup(prefix string) (uri string, declared bool) {
+	for i := len(n.bindings) - 1; i >= 0; i-- {
+		if n.bindings[i].prefix == prefix {
+			return n.bindings[i].uri, true
+		}
+	}
+	return "", false
+}
+
 // isRoot holds for the namespace that the root element is in, where that is a strange one.
 func (n *namespaces) isRoot(uri string) bool {
 	for _, b := range n.bindings {

@@ -26,28 +26,38 @@ type Reader struct {
 	ends   []int  // where in line each cell ends
 	done   error
 
-	open     []element
-	kept     []byte // text of the INFO or DESCRIPTION that is open
-	table    []Field
-	chosen   choice
-	fieldLen int  // bytes of table
-	infoLen  int  // bytes of infos
-	inRows   bool // the scanner stands inside the TABLEDATA or STREAM of the chosen table
-	begun    bool // the chosen table has had its TABLEDATA or STREAM
-	binary   bool // it was a STREAM
-	stream   *stream
-	held     []row
-	heldSize int
+	open       []element
+	kept       []byte // text of the INFO or DESCRIPTION that is open
+	table      []Field
+	param      Param   // the PARAM that is open
+	params     []Param // all, within maxInfos and maxInfoBytes
+	defined    definitions
+	number     int       // of the TABLE read last, from 1
+	want       int       // number of the TABLE to read; 0: the answer
+	outline    *Document // what Describe collects, else nil; with it every TABLE is read
+	resource   int       // the open RESOURCE in outline; -1: none
+	outlineLen int       // bytes of outline
+	chosen     choice
+	headless   bool // a TABLE with DATA had no columns
+	fieldLen   int  // bytes of table
+	infoLen    int  // bytes of infos and params
+	inRows     bool // the scanner stands inside the TABLEDATA or STREAM of the chosen table
+	begun      bool // the chosen table has had its TABLEDATA or STREAM
+	binary     bool // it was a STREAM
+	stream     *stream
+	held       []row
+	heldSize   int
 	// committed says that the rows held were too many to wait for a results RESOURCE any longer.
 	committed bool
 	after     error // what comes after the held rows; nil: go on scanning
 	refused   error // why the candidate's rows cannot be read
 	overflow  bool
+	saidOK    bool
 }
 
 const (
-	// maxInfos and maxInfoBytes bound the INFO elements kept; those after it are only looked at for
-	// QUERY_STATUS.
+	// maxInfos and maxInfoBytes bound the INFO and PARAM elements kept; an INFO after that is only
+	// looked at for QUERY_STATUS.
 	maxInfos     = 1000
 	maxInfoBytes = 4 << 20
 	// maxFieldBytes bounds what the FIELDs of one table say together.
@@ -81,6 +91,7 @@ const (
 	resource
 	tableElement
 	field
+	param
 	values
 	description
 	info
@@ -91,19 +102,45 @@ const (
 	foreign // another vocabulary: its content is skipped
 )
 
-// NewReader reads to the first row, or to the document's end where it has no rows. A zero Limits
-// means the defaults.
+// NewReader reads to the first row, or to the document's end where it has no rows. The document may
+// be gzipped as a whole. A zero Limits means the defaults.
 //
 // Errors: *StatusError for QUERY_STATUS ERROR before the rows; *SyntaxError for what is not a
 // VOTable, not well-formed, ends too early, or is past a limit; a fault.Invalid for rows in FITS, at
 // an href, or in an encoding other than base64 and gzip; an error of r itself, wrapped.
 func NewReader(r io.Reader, limits Limits) (*Reader, error) {
+	return newReader(r, 0, limits)
+}
+
+// NewTableReader is NewReader for the TABLE of a number, from 1 in document order; every TABLE counts,
+// as Describe shows them. A document with fewer is a fault.NotFound.
+func NewTableReader(r io.Reader, number int, limits Limits) (*Reader, error) {
+	if number < 1 {
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("read VOTable: there is no table %d; they count from 1", number), "")
+	}
+	rd, err := newReader(r, number, limits)
+	if err != nil || rd.number >= number {
+		return rd, err
+	}
+	return nil, fault.New(fault.NotFound, fmt.Sprintf("read VOTable: there is no table %d; the document has %d", number, rd.number), "")
+}
+
+// open makes a Reader that has read nothing.
+func open(r io.Reader, limits Limits) (*Reader, error) {
 	utf8, err := asUTF8(r)
 	if err != nil {
 		return nil, err
 	}
 	limits = limits.withDefaults()
-	rd := &Reader{scan: newScanner(utf8, limits), limits: limits}
+	return &Reader{scan: newScanner(utf8, limits), limits: limits, resource: -1}, nil
+}
+
+func newReader(r io.Reader, want int, limits Limits) (*Reader, error) {
+	rd, err := open(r, limits)
+	if err != nil {
+		return nil, err
+	}
+	rd.want = want
 	for !rd.inRows || rd.chosen == candidate {
 		err := rd.ahead()
 		if err != nil && err != io.EOF && err != ErrOverflow && len(rd.held) == 0 {
@@ -114,7 +151,6 @@ func NewReader(r io.Reader, limits Limits) (*Reader, error) {
 			break
 		}
 	}
-	rd.decode = decoders(rd.fields)
 	return rd, nil
 }
 
@@ -143,11 +179,16 @@ func (r *Reader) Fields() []Field { return r.fields }
 // Next has returned io.EOF or ErrOverflow.
 func (r *Reader) Infos() []Info { return r.infos }
 
+// Params gives the PARAM elements read so far, wherever they stand, within the same bounds as Infos.
+func (r *Reader) Params() []Param { return r.params }
+
 // Next decodes the next row into dst, one value per field: bool (boolean, bit), int64, float64 (a
 // "float" at its own width), complex128, string (with its blanks), []T for arrays, nil for null. A
 // dst of length 0 skips the decoding; Text then still gives the row.
 //
-// A short row is filled with nulls. An array has the elements that its cell has, whatever its
+// A short row is filled with nulls. A cell that says NULL in letters is one, too, unless its field
+// holds strings. TABLE nrows is not looked at: services get it wrong, and a document that was cut is
+// not well-formed. An array has the elements that its cell has, whatever its
 // arraysize says, and an element equal to the field's null stays as it is.
 //
 // After the last row Next returns io.EOF, and only when the document was read to its end without
@@ -163,19 +204,82 @@ func (r *Reader) Next(dst []any) error {
 	if r.done = r.nextRow(); r.done != nil {
 		return r.done
 	}
-	for i := range dst {
-		var err error
-		if r.binary {
-			dst[i], err = r.decode[i].binaryValue(r.row.cell(i))
-		} else {
-			dst[i], err = r.decode[i].value(r.row.cell(i))
-		}
-		if err != nil {
-			r.done = r.badCell(i, err)
-			return r.done
+	var i int
+	var err error
+	switch {
+	case len(dst) == 0:
+	case r.binary:
+		i, err = r.binaryValues(dst)
+	default:
+		i, err = r.values(dst)
+	}
+	if err != nil {
+		r.done = r.badCell(i, err)
+	}
+	return r.done
+}
+
+// values decodes a row of a TABLEDATA. The strings share its text, so that a row costs one copy.
+func (r *Reader) values(dst []any) (i int, err error) {
+	all := string(r.row.text)
+	for i = range dst {
+		at := r.row.span(i)
+		if dst[i], err = r.decode[i].value(all[at.start:at.end]); err != nil {
+			return i, err
 		}
 	}
-	return nil
+	return 0, nil
+}
+
+// binaryValues decodes a row of a stream. The strings share one text, as in values.
+func (r *Reader) binaryValues(dst []any) (i int, err error) {
+	r.line, r.ends = r.line[:0], r.ends[:0]
+	for i = range dst {
+		d, cell := &r.decode[i], r.row.cell(i)
+		if d.isPlainString() {
+			r.line = d.appendToNUL(r.line, cell)
+			r.ends = append(r.ends, len(r.line))
+			continue
+		}
+		if dst[i], err = d.binaryValue(cell); err != nil {
+			return i, err
+		}
+	}
+	if len(r.ends) == 0 {
+		return 0, nil
+	}
+	all, start, n := string(r.line), 0, 0
+	for i = range dst {
+		d := &r.decode[i]
+		if !d.isPlainString() {
+			continue
+		}
+		dst[i] = nil
+		if text := all[start:r.ends[n]]; text != "" && !d.isNullString(text) {
+			dst[i] = text
+		}
+		start, n = r.ends[n], n+1
+	}
+	return 0, nil
+}
+
+// Value decodes cell i, from 0, of the row that Next gave last, to what Next puts into dst. For a cell that
+// its field does not allow it gives an error, as Next does, and the Reader can go on.
+func (r *Reader) Value(i int) (any, error) {
+	if i < 0 || i >= len(r.fields) {
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("decode VOTable cell: there is no field %d of %d", i, len(r.fields)), "")
+	}
+	var v any
+	var err error
+	if r.binary {
+		v, err = r.decode[i].binaryValue(r.row.cell(i))
+	} else {
+		v, err = r.decode[i].value(string(r.row.cell(i)))
+	}
+	if err != nil {
+		return nil, r.badCell(i, err)
+	}
+	return v, nil
 }
 
 // badCell says that the last row has a cell that its field does not allow.
@@ -249,6 +353,9 @@ func (r *Reader) nextRow() error {
 func (r *Reader) finish() error {
 	if r.refused != nil {
 		return r.refused
+	}
+	if r.headless && r.chosen == none && r.outline == nil {
+		return r.scan.fail("a TABLE with DATA has no FIELD, and refers to no TABLE before it that has")
 	}
 	if r.overflow {
 		return ErrOverflow

@@ -1,7 +1,8 @@
 package votable
 
 import (
-	"bytes"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"strings"
 
@@ -110,9 +111,6 @@ func (r *Reader) scanCells(dst *row) error {
 		if len(dst.cells) == len(r.fields) {
 			return r.scan.fail("the row has more cells than the table has fields (%d)", len(r.fields))
 		}
-		if err := r.checkEncoding(); err != nil {
-			return err
-		}
 		if err := r.scanCell(dst); err != nil {
 			return err
 		}
@@ -121,6 +119,13 @@ func (r *Reader) scanCells(dst *row) error {
 
 // scanCell reads a cell behind its <TD>.
 func (r *Reader) scanCell(dst *row) error {
+	encoded, err := r.isEncoded()
+	if err != nil {
+		return err
+	}
+	if encoded {
+		return r.scanEncoded(dst)
+	}
 	start := len(dst.text)
 	for {
 		t, err := r.scan.next()
@@ -139,13 +144,25 @@ func (r *Reader) scanCell(dst *row) error {
 	}
 }
 
-// plainCell reads the next cell when it is, as most are, <TD>text</TD> with nothing to expand, and
-// in the buffer. Otherwise it reads nothing. The caller has made sure that <TD> needs no namespace
-// looked up. The text is valid until the next call.
+// plainCell reads the next cell when it is, as most are, <TD>text</TD> with nothing to expand or <TD/>, with
+// or without blanks before it, and in the buffer. Otherwise it reads nothing. The caller has made sure
+// that <TD> needs no namespace looked up. The text is valid until the next call.
 func (s *scanner) plainCell() (text []byte, ok bool) {
-	const opening, closing = "<TD>", "</TD>"
+	const opening, closing, empty = "<TD>", "</TD>", "<TD/>"
 	rest := s.buf[s.pos:s.end]
-	if s.closing || s.inCDATA || s.depth() == s.limits.Depth || len(rest) < len(opening) || string(rest[:len(opening)]) != opening {
+	blanks := 0
+	for blanks < len(rest) && isBlank(rest[blanks]) {
+		blanks++
+	}
+	rest = rest[blanks:]
+	if s.closing || s.inCDATA || s.depth() == s.limits.Depth || len(rest) < len(empty) || string(rest[:3]) != opening[:3] {
+		return nil, false
+	}
+	if string(rest[:len(empty)]) == empty {
+		s.pos += blanks + len(empty)
+		return nil, true
+	}
+	if rest[3] != '>' {
 		return nil, false
 	}
 	rest = rest[len(opening):]
@@ -156,7 +173,7 @@ func (s *scanner) plainCell() (text []byte, ok bool) {
 	if len(rest) < n+len(closing) || string(rest[n:n+len(closing)]) != closing {
 		return nil, false
 	}
-	s.pos += len(opening) + n + len(closing)
+	s.pos += blanks + len(opening) + n + len(closing)
 	return rest[:n], true
 }
 
@@ -172,21 +189,73 @@ func (r *Reader) addText(dst *row, start int, chunk []byte) error {
 	return nil
 }
 
-// checkEncoding refuses a cell whose content is not its text.
-func (r *Reader) checkEncoding() error {
+// isEncoded says whether a cell, whose start tag was read last, is base64 instead of its text.
+func (r *Reader) isEncoded() (bool, error) {
 	if len(r.scan.attrs) == 0 {
-		return nil
+		return false, nil
 	}
-	switch encoding := r.attr("encoding"); strings.ToLower(encoding) {
-	case "base64", "gzip", "dynamic":
-		return fault.New(fault.Invalid, "unsupported: "+encoding+" encoding of a VOTable cell", "ask the service for plain TABLEDATA")
+	switch encoding := strings.ToLower(r.attr("encoding")); encoding {
+	case "base64":
+		return true, nil
+	case "gzip", "dynamic":
+		return false, fault.New(fault.Invalid, "unsupported: "+encoding+" encoding of a VOTable cell", "ask the service for plain TABLEDATA")
 	}
+	return false, nil
+}
+
+// scanEncoded reads the base64 text of a cell: what a BINARY stream has for it, without the count of its
+// elements (VOTable 1.5 appendix A.5). It becomes the text that a plain cell would have.
+func (r *Reader) scanEncoded(dst *row) error {
+	text := &base64Text{name: "TD", scan: r.scan}
+	raw, err := io.ReadAll(io.LimitReader(text, int64(r.limits.CellBytes)+1))
+	if err != nil {
+		return err
+	}
+	i := len(dst.cells)
+	d := &r.decode[i]
+	cell, err := d.uncounted(raw, r.limits)
+	if err != nil {
+		return r.scan.fail("field %s: %s", fieldName(r.fields[i], i), err)
+	}
+	start := len(dst.text)
+	if err := r.addText(dst, start, d.appendLexical(nil, cell)); err != nil {
+		return err
+	}
+	dst.cells = append(dst.cells, span{start, len(dst.text)})
 	return nil
 }
 
+// uncounted makes of a cell's bytes alone what a row of a stream holds: the same, but for bits, whose
+// count is needed.
+func (d *decoder) uncounted(raw []byte, limits Limits) ([]byte, error) {
+	if d.broken != nil || len(raw) == 0 {
+		return nil, d.broken
+	}
+	count := d.shape.count
+	switch {
+	case d.shape.variable && d.datatype == bitType:
+		count = 8 * len(raw)
+	case d.shape.variable:
+		count = len(raw) / elementBytes[d.datatype]
+	}
+	size, err := d.cellBytes(count, limits)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) != size && (!d.datatype.isString() || len(raw) > size) {
+		return nil, fmt.Errorf("%d bytes in a cell encoded as base64, where its field needs %d", len(raw), size)
+	}
+	if d.shape.variable && d.datatype == bitType {
+		return append(binary.BigEndian.AppendUint32(nil, uint32(count)), raw...), nil
+	}
+	return raw, nil
+}
+
 func (r *Reader) onlyBlanks(where string) error {
-	if len(bytes.Trim(r.scan.chunk, " \t\r\n")) > 0 {
-		return r.scan.fail("text %.40q between the elements of a %s", r.scan.chunk, where)
+	for _, b := range r.scan.chunk {
+		if !isBlank(b) {
+			return r.scan.fail("text %.40q between the elements of a %s", r.scan.chunk, where)
+		}
 	}
 	return nil
 }

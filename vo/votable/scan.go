@@ -28,7 +28,7 @@ type attribute struct{ name, value string } // name as written, with its prefix
 
 // scanner reads XML 1.0 as the VOTable schema uses it: elements, attributes, text, CDATA,
 // references; comments and processing instructions are skipped. A document type declaration is
-// refused, and with it every entity but the five that XML predefines.
+// refused if it does more than name a DTD, and with it every entity but the five that XML predefines.
 //
 // It holds one buffer, one start tag and the names of the open elements.
 type scanner struct {
@@ -42,6 +42,9 @@ type scanner struct {
 	srcErr    error // why src gives no more; reported once buf is used up
 	mark      int   // line and column are those of buf[mark]
 	line, col int
+
+	placeTags       bool // tagLine and tagCol are wanted
+	tagLine, tagCol int  // of the "<" of the last start tag
 
 	inCDATA   bool
 	closing   bool // the last startTag was of an empty element
@@ -117,50 +120,11 @@ func (s *scanner) scanMarkup() (token, error) {
 	case '!':
 		return 0, s.scanDeclaration()
 	}
+	if s.placeTags {
+		s.tagLine, s.tagCol = s.place()
+	}
 	s.pos++
 	return startTag, s.scanStart()
-}
-
-// scanDeclaration skips a comment or enters a CDATA section; anything else is refused.
-func (s *scanner) scanDeclaration() error {
-	head := s.ahead(len("<![CDATA["))
-	switch {
-	case bytes.HasPrefix(head, []byte("<!--")):
-		return s.skipPast("<!--", "-->")
-	case bytes.Equal(head, []byte("<![CDATA[")):
-		if s.depth() == 0 {
-			return s.fail("text outside the root element")
-		}
-		s.pos += len(head)
-		s.inCDATA = true
-		return nil
-	case bytes.HasPrefix(head, []byte("<!DOCTYPE")):
-		return s.fail("document type declarations are refused: a VOTable has none, and entities defined there are not expanded")
-	case len(head) < len("<![CDATA[") && s.srcErr != nil:
-		return s.readFailed(s.endErr())
-	}
-	return s.fail("unexpected markup %q", head)
-}
-
-// skipPast skips from opening, which is next, past the first closing behind it.
-func (s *scanner) skipPast(opening, closing string) error {
-	s.pos += len(opening)
-	for {
-		rest := s.ahead(len(closing))
-		if len(rest) < len(closing) {
-			return s.readFailed(s.endErr())
-		}
-		if string(rest) == closing {
-			s.pos += len(closing)
-			return nil
-		}
-		s.pos++
-		i := bytes.IndexByte(s.buf[s.pos:s.end], closing[0])
-		if i < 0 {
-			i = s.end - s.pos
-		}
-		s.pos += i
-	}
 }
 
 // scanText reads text up to the next markup or the end of the buffer. found is false for blanks
@@ -368,6 +332,9 @@ func (s *scanner) readFailed(err error) error {
 	var syntax *SyntaxError
 	switch {
 	case errors.As(err, &syntax):
+		if syntax.Line == 0 { // of gzip data: what was read before it is the place
+			syntax.Line, syntax.Column = s.place()
+		}
 		return syntax
 	case !errors.Is(err, io.EOF):
 		return fmt.Errorf("read VOTable: %w", err)

@@ -1,12 +1,13 @@
 package votable
 
 import (
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/klauspost/compress/gzip"
 
 	"beampipe/fault"
 )
@@ -36,29 +37,44 @@ func (r *Reader) startStream(masked bool) error {
 	if r.begun {
 		return r.scan.fail("a second STREAM or TABLEDATA in one TABLE")
 	}
-	s := &stream{scan: r.scan, text: &base64Text{scan: r.scan}, limits: r.limits, fields: r.fields, cells: decoders(r.fields)}
-	for i := range s.cells {
-		if err := s.cells[i].checkBinary(r.limits); err != nil {
+	for i := range r.decode {
+		if err := r.decode[i].checkBinary(r.limits); err != nil {
 			return r.reject(r.scan.fail("field %s: %s", fieldName(r.fields[i], i), err))
 		}
 	}
-	if masked {
-		s.mask = (len(r.fields) + 7) / 8
-	}
-	s.src = s.text
 	if r.attr("href") != "" {
 		return r.reject(unsupported("a STREAM with href"))
 	}
-	switch encoding := strings.ToLower(strings.TrimSpace(r.attr("encoding"))); encoding {
+	s, err := newStream(r.scan, r.limits, r.attr("encoding"))
+	if err != nil {
+		return r.reject(err)
+	}
+	s.holds(r.fields, r.decode, masked)
+	r.stream, r.begun, r.binary, r.inRows = s, true, true, true
+	return nil
+}
+
+// newStream reads the content of the STREAM element whose start tag was read last. A fault.Invalid says
+// that it is in an encoding that cannot be read.
+func newStream(scan *scanner, limits Limits, encoding string) (*stream, error) {
+	s := &stream{scan: scan, limits: limits, text: &base64Text{name: "STREAM", scan: scan}, buf: make([]byte, streamBytes)}
+	s.src = s.text
+	switch encoding = strings.ToLower(strings.TrimSpace(encoding)); encoding {
 	case "", "base64": // nothing else can stand in XML, so it need not be said
 	case "gzip":
 		s.src = &gunzip{text: s.text}
 	default:
-		return r.reject(unsupported(fmt.Sprintf("%.40s encoding of a STREAM", encoding)))
+		return nil, unsupported(fmt.Sprintf("%.40s encoding of a STREAM", encoding))
 	}
-	s.buf = make([]byte, streamBytes)
-	r.stream, r.begun, r.binary, r.inRows = s, true, true, true
-	return nil
+	return s, nil
+}
+
+// holds says what the rows of the stream are; masked, that they have null masks.
+func (s *stream) holds(fields []Field, cells []decoder, masked bool) {
+	s.fields, s.cells = fields, cells
+	if masked {
+		s.mask = (len(fields) + 7) / 8
+	}
 }
 
 func unsupported(what string) error {

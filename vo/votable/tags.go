@@ -128,6 +128,15 @@ func (s *scanner) scanAttr(left int) (int, error) {
 	return left - len(name) - len(s.value), nil
 }
 
+// attrBytes counts the values of the attributes of the last start tag.
+func (s *scanner) attrBytes() int {
+	size := 0
+	for _, a := range s.attrs {
+		size += len(a.value)
+	}
+	return size
+}
+
 // scanValue reads an attribute's value behind its opening quote into s.value.
 func (s *scanner) scanValue(quote byte, left int) error {
 	s.value = s.value[:0]

@@ -3,7 +3,9 @@
 //
 // A [Reader] streams the rows of one table: memory is bounded by [Limits], whatever the document's
 // size. It has its own small XML scanner, because a table has millions of cells, and because every
-// length must have a limit before it is in memory. A [Writer] writes one table row by row.
+// length must have a limit before it is in memory. A [Writer] writes one table row by row. [Describe]
+// tells what a document holds, [Check] what a strict reader would refuse in it. A [CSVReader] reads
+// the tables of services that give nothing better.
 //
 // The serializations TABLEDATA, BINARY and BINARY2 are read and written. FITS and streams outside
 // the document are refused by name.
@@ -20,6 +22,12 @@ type Field struct {
 	Ref          string
 	Description  string
 	Null         string // the text that stands for null, from VALUES null="…"; "" when none is declared
+}
+
+// Param is a PARAM element: a value that holds for its whole table, RESOURCE or document.
+type Param struct {
+	Field
+	Value string // as the document has it, trimmed
 }
 
 // Info is an INFO element: what a service says about its answer.

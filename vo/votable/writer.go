@@ -102,8 +102,9 @@ func (w *Writer) WriteText(row []string) error {
 	return w.err
 }
 
-// Close ends the table and the document with a QUERY_STATUS: StatusOK, StatusOverflow or
-// StatusFailed, with a message for people, and writes out what is buffered.
+// Close ends the table and the document with a status: StatusOK, which the document has said before its
+// table, or a second QUERY_STATUS of StatusOverflow or StatusFailed; with a message for people, or "". It
+// writes out what is buffered.
 func (w *Writer) Close(status, message string) error {
 	w.start()
 	if w.closed {
@@ -118,7 +119,13 @@ func (w *Writer) Close(status, message string) error {
 		w.raw("</STREAM>")
 	}
 	w.raw("</" + w.form.String() + "></DATA>\n</TABLE>\n")
-	w.status(status, message)
+	if status != StatusOK { // that is said before the table, and once
+		w.status(status, message)
+	} else if message != "" {
+		w.raw(`<INFO name="message"`)
+		w.attr("value", printable(message))
+		w.raw("/>\n")
+	}
 	w.raw("</RESOURCE>\n</VOTABLE>\n")
 	return w.flush()
 }
@@ -181,7 +188,7 @@ func (w *Writer) writeBinaryText(row []string) error {
 	values := make([]any, len(row))
 	for i, cell := range row {
 		var err error
-		if values[i], err = w.cells[i].value([]byte(cell)); err != nil {
+		if values[i], err = w.cells[i].value(cell); err != nil {
 			return w.refuse(i, err)
 		}
 	}
