@@ -20,6 +20,7 @@ type BatchForm struct {
 	// Variable is the one whose values Key holds, see Query.KeyVariable.
 	Variable string  `json:"variable,omitempty"`
 	KeepKey  bool    `json:"keep_key,omitempty"` // Key is a column of the archive in the upload form too
+	Numeric  bool    `json:"numeric,omitempty"`  // the uploaded values are whole numbers, to be joined with a column of numbers
 	Template *string `json:"template,omitempty"` // nil: the query's own
 	MaxRows  *int    `json:"max_rows,omitempty"`
 	MaxBytes *int    `json:"max_bytes,omitempty"`

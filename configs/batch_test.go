@@ -223,7 +223,7 @@ func TestABatchOfTheWrongShapeIsRefused(t *testing.T) {
 		"batch: [sources]":                     "expected an object",
 		"batch: {upload: 5, key: k}":           "expected text",
 		"batch: {in_list: yes please, key: k}": "expected true or false",
-		"batch: {in_list: true, keys: k}":      `unknown key "keys"; expected one of upload, in_list, key, variable, keep_key, template, max_rows, max_bytes`,
+		"batch: {in_list: true, keys: k}":      `unknown key "keys"; expected one of upload, in_list, key, variable, keep_key, numeric, template, max_rows, max_bytes`,
 		"latest_by: [t_max]":                   "expected text",
 	} {
 		p, report := Load([]byte(batched(t, primaryTemplate, batch)), "test.yaml")

@@ -61,6 +61,7 @@ func (r *reader) forms(s *section) []BatchForm {
 		item.text("key", &f.Key)
 		item.text("variable", &f.Variable)
 		item.boolean("keep_key", &f.KeepKey)
+		item.boolean("numeric", &f.Numeric)
 		item.optionalText("template", &f.Template)
 		item.optionalInteger("max_rows", &f.MaxRows)
 		item.optionalInteger("max_bytes", &f.MaxBytes)

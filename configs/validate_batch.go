@@ -67,6 +67,9 @@ func (v formCheck) check() {
 		return
 	}
 	v.checkLimits(set)
+	if form.InList && form.Numeric {
+		v.fail(".numeric", "numeric is about an uploaded column, and a list uploads nothing", "leave it out")
+	}
 	if form.InList {
 		v.checkList(set)
 	} else {

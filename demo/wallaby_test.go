@@ -61,7 +61,7 @@ func TestTheTwoWallabyFormsAskTheSameQuestion(t *testing.T) {
 			t.Errorf("query %q cannot be asked for one source where no uploads are taken", q.Name)
 		}
 	}
-	if diff := cmp.Diff([]string{"visibility upload", "ra_dec_vsys upload", "ra_dec_vsys list", "sbid_to_eval_file list"}, forms); diff != "" {
+	if diff := cmp.Diff([]string{"visibility upload", "ra_dec_vsys upload", "ra_dec_vsys list", "sbid_to_eval_file upload", "sbid_to_eval_file list"}, forms); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -79,9 +79,14 @@ func (r request) values() []string {
 func (n *inquiry) upload(r request) tap.Upload {
 	config, enrichment := n.query(r.query)
 	names := uploadColumns(r.keys[0].questions[0].vars, enrichment)
-	u := tap.Upload{Name: config.Batch[r.form].Upload}
+	form := config.Batch[r.form]
+	u := tap.Upload{Name: form.Upload}
 	for _, name := range names {
-		u.Fields = append(u.Fields, votable.Field{Name: name, Datatype: "char", Arraysize: "*"})
+		field := votable.Field{Name: name, Datatype: "char", Arraysize: "*"}
+		if form.Numeric && name == config.KeyVariable(form, enrichment) {
+			field.Datatype, field.Arraysize = "long", ""
+		}
+		u.Fields = append(u.Fields, field)
 	}
 	for _, k := range r.keys {
 		row := make([]string, len(names))

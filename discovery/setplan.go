@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -193,12 +194,22 @@ func (n *inquiry) holds(form int, q *question, value string) bool {
 		_, err := config.SetADQL(f, []string{value})
 		return err == nil
 	}
+	if f.Numeric && !wholeNumber(value) {
+		return false
+	}
 	for _, text := range q.vars {
 		if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 			return false
 		}
 	}
 	return true
+}
+
+// wholeNumber tells whether a text is how an archive writes the whole number that it is: what comes back is
+// dealt by its exact text.
+func wholeNumber(text string) bool {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return err == nil && strconv.FormatInt(n, 10) == text
 }
 
 // uploadedVariables gives the variables, beside the key's, that an upload form's template names.

@@ -140,7 +140,7 @@ func TestTheQueriesOfTheSurveyAreAnswered(t *testing.T) {
 
 	table, err = c.Query(t.Context(), fmt.Sprintf(catalogueQuery, "J0324-21"))
 	must(t, err)
-	if diff := cmp.Diff([][]string{{"J0324-21", "51.1", "-21.5", "", "", "1400"}}, table.Rows); diff != "" {
+	if diff := cmp.Diff([][]string{{"J0324-21", "51.1", "-21.5", "", "", "1400.0"}}, table.Rows); diff != "" {
 		t.Error(diff)
 	}
 	table, err = c.Query(t.Context(), fmt.Sprintf(evaluationQuery, "34166"))

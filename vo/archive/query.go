@@ -210,7 +210,11 @@ func lexical(v any) string {
 		if size := math.Abs(v); size != 0 && (size < 1e-4 || size >= 1e15) {
 			return strconv.FormatFloat(v, 'e', -1, 64)
 		}
-		return strconv.FormatFloat(v, 'f', -1, 64)
+		text := strconv.FormatFloat(v, 'f', -1, 64)
+		if v == math.Trunc(v) && !math.IsInf(v, 0) {
+			text += ".0" // as services in Java and Python write it
+		}
+		return text
 	}
 	return fmt.Sprint(v)
 }

@@ -134,7 +134,7 @@ func TestUploadedTablesAreJoined(t *testing.T) {
 		tables := map[string]string{"s": document(t, form, fields, rows...)}
 		for adql, want := range map[string][][]string{
 			"SELECT u.* FROM TAP_UPLOAD.s AS u ORDER BY u.x DESC": {
-				{"é 'none'", "9", "2", "0 0", "T"}, {"HIPASSJ0324-21", "7", "1.5", "3 4", "T"}, {"HIPASSJ0324-21b", "", "", "5 6", "F"},
+				{"é 'none'", "9", "2.0", "0 0", "T"}, {"HIPASSJ0324-21", "7", "1.5", "3 4", "T"}, {"HIPASSJ0324-21b", "", "", "5 6", "F"},
 			},
 			"SELECT u.id, COUNT(*) AS n FROM tap_upload.S u JOIN ivoa.obscore o ON o.target_name = u.id GROUP BY u.id ORDER BY 1": {
 				{"HIPASSJ0324-21", "2"}, {"HIPASSJ0324-21b", "2"},
