@@ -14,9 +14,13 @@ type Control interface {
 	Projects
 	Profiles
 	Sources
+	Datasets
 	Executions
 	Ticks
 	Graphs
+	Archives
+	// Plan says what the next ticks would do, and does none of it. Project "" means all of them.
+	Plan(ctx context.Context, project string) (Plan, error)
 	Timeline(ctx context.Context, q TimelineRequest) (Timeline, error)
 	Health(ctx context.Context) (Health, error)
 }
@@ -30,6 +34,8 @@ type Projects interface {
 	UpgradeProject(ctx context.Context, f ProjectFile) (Upgrade, error)
 	StartProject(ctx context.Context, project, reason string) (ProjectStatus, error)
 	PauseProject(ctx context.Context, project, reason string) (ProjectStatus, error)
+	// ReleaseProject lets a project admit again that the mass-change brake stopped.
+	ReleaseProject(ctx context.Context, project, reason string) (ProjectStatus, error)
 	ListProjects(ctx context.Context) (ProjectList, error)
 	ShowProject(ctx context.Context, project string) (ProjectDetail, error)
 }
@@ -50,11 +56,22 @@ type Sources interface {
 	ListSources(ctx context.Context, q SourceQuery) (SourceList, error)
 	ShowSource(ctx context.Context, project, identifier string) (SourceDetail, error)
 	WhySource(ctx context.Context, project, identifier string) (SourceWhy, error)
+	ReviewSources(ctx context.Context, project string) (Review, error)
 	DiscoverSources(ctx context.Context, q SourceSelection) (DiscoverReport, error)
 	EnableSources(ctx context.Context, q SourceSelection) (SourceChanges, error)
 	DisableSources(ctx context.Context, q SourceSelection) (SourceChanges, error)
 	RemoveSources(ctx context.Context, q SourceSelection) (SourceChanges, error)
 	BaselineSources(ctx context.Context, q SourceSelection) (SourceChanges, error)
+	ReleaseSources(ctx context.Context, q SourceSelection) (SourceChanges, error)
+	AcceptMissing(ctx context.Context, q SourceSelection) (SourceChanges, error)
+	SetCadence(ctx context.Context, q CadenceRequest) (SourceChanges, error)
+}
+
+// Datasets is what keeps bad data out of runs. What is excluded stays stored.
+type Datasets interface {
+	ExcludeDatasets(ctx context.Context, q DatasetSelection) (DatasetChanges, error)
+	IncludeDatasets(ctx context.Context, q DatasetSelection) (DatasetChanges, error)
+	ListExclusions(ctx context.Context, project string) (ExclusionList, error)
 }
 
 // Executions is what can be done with runs. An id may be given in part.
@@ -76,10 +93,26 @@ type Ticks interface {
 	TickDiscovery(ctx context.Context, project string) (DiscoveryTicks, error)
 	TickExecution(ctx context.Context, project string, hold bool) (ExecutionTicks, error)
 	TickPoll(ctx context.Context) (PollTick, error)
+	ListTicks(ctx context.Context, q TickQuery) (TickList, error)
+	ShowTick(ctx context.Context, id int64) (TickDetail, error)
 }
 
 // Graphs prepares and compares graphs without running them.
 type Graphs interface {
 	PrepareGraph(ctx context.Context, q GraphRequest) (PreparedGraph, error)
 	DiffGraph(ctx context.Context, q GraphDiffRequest) (GraphDifference, error)
+}
+
+// Archives asks an archive by hand, so that an operator sees what it really says.
+type Archives interface {
+	// QueryArchive asks one query and writes the answer to w as it comes, as a VOTable in TABLEDATA: its
+	// QUERY_STATUS says OVERFLOW where the archive cut it, and ERROR where it broke off, which is the
+	// error as well. Nothing is written where the archive gave no rows and no columns.
+	QueryArchive(ctx context.Context, q ArchiveQuery, w io.Writer) (ArchiveAnswer, error)
+	ArchiveCapabilities(ctx context.Context, q ArchiveRef) (ArchiveCapabilities, error)
+	// ArchiveTables lists the tables of an archive; with a name only that one, with its columns.
+	ArchiveTables(ctx context.Context, q ArchiveRef, table string) (ArchiveTables, error)
+	ArchiveJobs(ctx context.Context, q ArchiveRef) (ArchiveJobs, error)
+	// AbortArchiveJob stops a job on its server and forgets it here.
+	AbortArchiveJob(ctx context.Context, q ArchiveRef, url string) (ArchiveJobs, error)
 }

@@ -34,6 +34,9 @@ func (c *Local) ExplainProject(ctx context.Context, q ExplainRequest) (Explanati
 		x.Patches = append(x.Patches, explainPatch(p)...)
 	}
 	x.Limits, x.Schedules = explainLimits(cfg), explainSchedules(cfg)
+	if x.Cost, err = c.explainCost(ctx, cfg); err != nil {
+		return x, err
+	}
 	for _, d := range append(cfg.RefuseDiscovery(), cfg.RefuseExecution()...) {
 		x.Refused = append(x.Refused, d.Path+": "+d.Message)
 	}
@@ -82,9 +85,31 @@ func (c *Local) explainQueries(ctx context.Context, cfg *configs.Project, source
 		case i == 0:
 			role = "first: its rows become the records"
 		}
-		list[i] = ExplainQuery{Name: q.Name, Role: role, Archive: q.Archive, URL: q.URL, ADQL: q.ADQL, Rows: q.Rows, Error: q.Problem}
+		list[i] = ExplainQuery{Name: q.Name, Role: role, Archive: q.Archive, URL: q.URL, ADQL: q.ADQL, Rows: q.Rows, Error: q.Problem, Forms: q.Forms}
 	}
 	return list, nil
+}
+
+// exampleSources is how many sources a cost is told for where the ledger does not know the project.
+const exampleSources = 1000
+
+// explainCost estimates the requests of discovering every enabled source of the project once.
+func (c *Local) explainCost(ctx context.Context, cfg *configs.Project) (ExplainCost, error) {
+	cost := ExplainCost{Sources: exampleSources, From: "an example"}
+	if c.ledger != nil {
+		n, err := c.ledger.View(ctx).CountEnabled(cfg.Metadata.ID)
+		if err != nil {
+			return cost, err
+		}
+		if n > 0 {
+			cost.Sources, cost.From = n, "enabled in the ledger"
+		}
+	}
+	cost.Queries = discovery.Cost(cfg, cost.Sources, 1)
+	for _, q := range cost.Queries {
+		cost.Single, cost.Set = cost.Single+q.Single, cost.Set+q.Set
+	}
+	return cost, nil
 }
 
 func explainPatch(p configs.GraphPatch) []ExplainPatch {
@@ -117,13 +142,40 @@ func explainLimits(cfg *configs.Project) []ExplainLimit {
 		optional("discovery.tick_discovery_batch_limit", d.TickDiscoveryBatchLimit, "BEAMPIPE_SHAPING_DISCOVERY_MAX_BATCHES_PER_TICK decides"),
 		optional("discovery.concurrent_discovery_batch_limit", d.ConcurrentDiscoveryBatchLimit, "BEAMPIPE_SHAPING_DISCOVERY_MAX_IN_FLIGHT_BATCHES decides"),
 		value("discovery.stale_after_hours", d.StaleAfterHours),
+		given("discovery.mass_change", massChangeText(d), d.MassChange == nil),
+		given("discovery.quarantine_after", orNever(d.QuarantineLimit()), d.QuarantineAfter == nil),
 		value("execution.max_sources_per_execution", e.MaxSourcesPerExecution),
 		value("execution.tick_execution_source_limit", e.TickExecutionSourceLimit),
 		value("execution.tick_execution_run_limit", e.TickExecutionRunLimit),
 		value("execution.min_sources_to_trigger", e.MinSourcesToTrigger),
 		value("execution.max_wait_minutes", e.MaxWaitMinutes),
 		optional("execution.concurrent_execution_run_limit", e.ConcurrentExecutionRunLimit, "BEAMPIPE_SHAPING_EXECUTION_MAX_IN_FLIGHT_RUNS decides"),
+		given("execution.settle_hours", strconv.FormatFloat(e.Settle().Hours(), 'g', -1, 64), e.SettleHours == nil),
 	}
+}
+
+// given is a limit that has a default of its own.
+func given(key, value string, absent bool) ExplainLimit {
+	from := "automation." + key
+	if absent {
+		from = "default of " + from
+	}
+	return ExplainLimit{Name: key, Value: value, From: from}
+}
+
+func massChangeText(d configs.DiscoveryAutomation) string {
+	sources, percent := d.MassChangeLimit()
+	if sources == 0 {
+		return "off"
+	}
+	return fmt.Sprintf("%d sources and %g %%", sources, percent)
+}
+
+func orNever(n int) string {
+	if n == 0 {
+		return "never"
+	}
+	return strconv.Itoa(n)
 }
 
 func explainSchedules(cfg *configs.Project) []ExplainLimit {

@@ -29,19 +29,21 @@ type HealthReporter interface {
 
 // LocalOptions are what a Local is given. The zero value of each has a meaning.
 type LocalOptions struct {
-	Ledger     *ledger.Ledger                     // nil: only what works on files
-	Actor      string                             // who acts: "user:name"
-	Archives   map[string]string                  // --archive NAME=URL, over what configs say
-	Transport  func(url string) http.RoundTripper // nil = Go's own
-	Getenv     func(string) string                // nil = os.Getenv
-	Executable string                             // our own binary, for runs on this machine; "" = os.Executable
-	Owner      string                             // of claims; "" = host, process and a new id
-	Workers    int                                // units of work at once in one tick; 0 = 2
-	Limits     *Limits                            // nil = from the environment
-	Registerer prometheus.Registerer              // nil = no metrics
-	Health     HealthReporter                     // nil = nobody is told
-	Log        *slog.Logger                       // nil = silent
-	Now        func() time.Time                   // for answers without a ledger; nil = time.Now
+	Ledger    *ledger.Ledger                     // nil: only what works on files
+	Actor     string                             // who acts: "user:name"
+	Archives  map[string]string                  // --archive NAME=URL, over what configs say
+	Transport func(url string) http.RoundTripper // nil = Go's own
+	// Tape is put around what asks archives, to record or to replay; nil = none.
+	Tape       func(next http.RoundTripper) (http.RoundTripper, error)
+	Getenv     func(string) string   // nil = os.Getenv
+	Executable string                // our own binary, for runs on this machine; "" = os.Executable
+	Owner      string                // of claims; "" = host, process and a new id
+	Workers    int                   // units of work at once in one tick; 0 = 2
+	Limits     *Limits               // nil = from the environment
+	Registerer prometheus.Registerer // nil = no metrics
+	Health     HealthReporter        // nil = nobody is told
+	Log        *slog.Logger          // nil = silent
+	Now        func() time.Time      // for answers without a ledger; nil = time.Now
 }
 
 // Limits are the process-wide limits of BEAMPIPE_SHAPING_* (docs/operations.md).
@@ -98,7 +100,11 @@ func NewLocal(o LocalOptions) (*Local, error) {
 		limits = &l
 	}
 	c := &Local{o: o, ledger: o.Ledger, local: map[string]backends.Backend{}}
-	c.archives = discovery.NewArchives(discovery.ArchiveOptions{Overrides: o.Archives, Transport: o.Transport})
+	reached := discovery.ArchiveOptions{Overrides: o.Archives, Transport: o.Transport, Tape: o.Tape}
+	if c.ledger != nil {
+		reached.Jobs, reached.Now = discovery.NewJobs(c.ledger), c.ledger.Now
+	}
+	c.archives = discovery.NewArchives(reached)
 	if c.ledger == nil {
 		return c, nil
 	}

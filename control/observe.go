@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"beampipe/discovery"
 	"beampipe/ledger"
 	"beampipe/provenance"
 )
@@ -78,7 +79,16 @@ func (c *Local) Health(ctx context.Context) (Health, error) {
 	if err != nil {
 		return h, err
 	}
-	h.Problems = append(h.Problems, problems...)
+	h.Problems = append(h.Problems, slices.DeleteFunc(problems, standsInLedger)...)
+	projects, err := v.Projects()
+	if err != nil {
+		return h, err
+	}
+	standing, err := standing(v, projects)
+	if err != nil {
+		return h, err
+	}
+	h.Problems = append(h.Problems, standing...)
 	var holder string
 	if holder, h.Running = ledger.DaemonRuns(c.ledger.Path()); h.Running {
 		h.Daemon = "running (process " + holder + ")"
@@ -89,14 +99,76 @@ func (c *Local) Health(ctx context.Context) (Health, error) {
 	if !last.IsZero() {
 		h.Daemon = "not running, last tick " + last.Format(minuteFormat)
 	}
-	projects, err := v.Projects()
-	if err != nil {
-		return h, err
-	}
 	if problem, unattended := unattended(projects, last, h.At); unattended {
 		h.Problems = append(h.Problems, problem)
 	}
 	return h, nil
+}
+
+// standsInLedger tells of a problem that the ledger itself shows: what a daemon stored of it may be over.
+func standsInLedger(p ledger.Problem) bool {
+	return p.Code == discovery.ProblemMassChange || p.Code == discovery.ProblemQuarantine
+}
+
+// standing gives the problems that the ledger itself shows, whether or not a daemon runs to report them: a
+// brake that is on, sources in quarantine.
+func standing(v ledger.View, projects []ledger.Project) ([]ledger.Problem, error) {
+	var problems []ledger.Problem
+	for _, p := range projects {
+		if p.BrakeAt != nil {
+			problems = append(problems, ledger.Problem{
+				Code: discovery.ProblemMassChange, Subject: p.ID, Severity: "error", Since: *p.BrakeAt, SeenAt: v.Now(),
+				Title: "Project " + p.ID + " admits nothing: too much changed at once", Text: p.BrakeReason,
+				Todo: "look at: beampipe source list --outcome changed --project " + p.ID + "; if it is right: beampipe project release " + p.ID + " --reason TEXT",
+			})
+		}
+		n, err := v.CountQuarantined(p.ID)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			continue
+		}
+		problem, err := quarantineProblem(v, p.ID, n)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, problem)
+	}
+	return problems, nil
+}
+
+const (
+	maxNamed  = 5    // sources that a problem names
+	maxLooked = 1000 // sources among which the first of a problem is looked for
+)
+
+// quarantineProblem tells of a project's n sources in quarantine, and names the first of them.
+func quarantineProblem(v ledger.View, project string, n int) (ledger.Problem, error) {
+	yes := true
+	list, err := v.Sources(ledger.SourceFilter{Project: project, Quarantined: &yes, Limit: maxLooked})
+	since := v.Now()
+	var names []string
+	for _, s := range list {
+		if s.QuarantinedAt != nil && s.QuarantinedAt.Before(since) {
+			since = *s.QuarantinedAt
+		}
+		if len(names) < maxNamed {
+			names = append(names, s.Identifier)
+		}
+	}
+	if more := n - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	title := fmt.Sprintf("Project %s: %d sources in quarantine", project, n)
+	if n == 1 {
+		title = fmt.Sprintf("Project %s: 1 source in quarantine", project)
+	}
+	return ledger.Problem{
+		Code: discovery.ProblemQuarantine, Subject: project, Severity: "warning", Since: since, SeenAt: v.Now(), Title: title,
+		Text: "their answers cannot be used, and they are not asked any more: " + strings.Join(names, ", "),
+		Todo: "see: beampipe source list --quarantined --project " + project + "; when it is corrected: beampipe source release NAME --reason TEXT",
+	}, err
 }
 
 // minuteFormat shows a time in a sentence.

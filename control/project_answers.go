@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"beampipe/configs"
+	"beampipe/discovery"
 	"beampipe/ledger"
 )
 
@@ -62,6 +63,16 @@ type Explanation struct {
 	Patches   []ExplainPatch  `json:"patches,omitempty"`
 	Refused   []string        `json:"refused,omitempty"`
 	Fields    []ExplainFields `json:"fields"`
+	Cost      ExplainCost     `json:"cost"`
+}
+
+// ExplainCost estimates the requests of discovering so many sources, each with data in one SBID.
+type ExplainCost struct {
+	Sources int                   `json:"sources"`
+	From    string                `json:"from"` // where that number comes from
+	Queries []discovery.QueryCost `json:"queries"`
+	Single  int                   `json:"single"` // requests when each source is asked about alone
+	Set     int                   `json:"set"`    // requests as the config says
 }
 
 // ExplainQuery is one query as it would be sent.
@@ -73,6 +84,8 @@ type ExplainQuery struct {
 	ADQL    string `json:"adql"`
 	Rows    string `json:"rows,omitempty"` // which rows of the answer count, where not all do
 	Error   string `json:"error,omitempty"`
+
+	Forms []discovery.ExplainedForm `json:"forms,omitempty"` // how many sources are asked about at once
 }
 
 // ExplainSign is what enters the signature and what does not.
@@ -104,12 +117,14 @@ type ExplainFields struct {
 
 // ProjectDiff compares a file with the active revision.
 type ProjectDiff struct {
-	At       time.Time    `json:"at"`
-	Project  string       `json:"project"`
-	Revision int          `json:"active_revision"`
-	Same     bool         `json:"same"`
-	Changes  []ValueDiff  `json:"changes"`
-	Warnings []Diagnostic `json:"warnings,omitempty"` // signature_changed, field_map_changed, definitions_changed, in_flight_config_pins
+	At       time.Time   `json:"at"`
+	Project  string      `json:"project"`
+	Revision int         `json:"active_revision"`
+	Same     bool        `json:"same"`
+	Changes  []ValueDiff `json:"changes"`
+	// What the file would mean for the sources, if it became active; nil where nothing differs.
+	Impact   *discovery.Impact `json:"impact,omitempty"`
+	Warnings []Diagnostic      `json:"warnings,omitempty"` // signature_changed, field_map_changed, definitions_changed, in_flight_config_pins
 }
 
 // Diagnostic is configs' own.

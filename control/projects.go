@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"beampipe/configs"
+	"beampipe/discovery"
 	"beampipe/fault"
 	"beampipe/graph"
 	"beampipe/ledger"
@@ -201,6 +202,13 @@ func (c *Local) DiffProject(ctx context.Context, f ProjectFile) (ProjectDiff, er
 	for _, d := range cfg.Diff(old) {
 		answer.Changes = append(answer.Changes, ValueDiff{Path: d.Path, Before: d.Old, After: d.New})
 	}
+	if !answer.Same {
+		impact, err := c.discovery.Impact(ctx, stored.Project, cfg)
+		if err != nil {
+			return answer, err
+		}
+		answer.Impact = &impact
+	}
 	answer.Warnings = cfg.ChangesFrom(old)
 	n, err := v.CountInFlight(stored.Project, "")
 	if err == nil && n > 0 && !answer.Same {
@@ -237,6 +245,33 @@ func (c *Local) StartProject(ctx context.Context, project, reason string) (Proje
 // PauseProject implements Projects.
 func (c *Local) PauseProject(ctx context.Context, project, reason string) (ProjectStatus, error) {
 	return c.setAdmission(ctx, project, false, reason)
+}
+
+// ReleaseProject implements Projects.
+func (c *Local) ReleaseProject(ctx context.Context, project, reason string) (ProjectStatus, error) {
+	if err := c.needLedger(); err != nil {
+		return ProjectStatus{}, err
+	}
+	if err := needReason("release project "+project, reason); err != nil {
+		return ProjectStatus{}, err
+	}
+	err := c.ledger.Write(ctx, func(tx *ledger.Tx) error {
+		if _, err := tx.Project(project); err != nil {
+			return err
+		}
+		released, err := tx.ReleaseBrake(project, reason, c.o.Actor)
+		if err == nil && !released {
+			err = fault.New(fault.Conflict, "release project "+project+": its mass-change brake is not on", "see: beampipe project show "+project)
+		}
+		return err
+	})
+	if err != nil {
+		return ProjectStatus{}, err
+	}
+	if c.o.Health != nil {
+		c.o.Health.Clear(discovery.ProblemMassChange, project)
+	}
+	return c.projectStatus(c.ledger.View(ctx), project)
 }
 
 func (c *Local) setAdmission(ctx context.Context, project string, on bool, reason string) (ProjectStatus, error) {

@@ -45,8 +45,12 @@ type SourceQuery struct {
 	Pending *bool  `json:"pending,omitempty"`
 	Enabled *bool  `json:"enabled,omitempty"`
 	Removed bool   `json:"removed,omitempty"`
-	Limit   int    `json:"limit,omitempty"`
-	After   string `json:"after,omitempty"`
+
+	Quarantined *bool `json:"quarantined,omitempty"`
+	Missing     *bool `json:"missing,omitempty"`
+
+	Limit int    `json:"limit,omitempty"`
+	After string `json:"after,omitempty"`
 }
 
 // SourceList is a page of sources.
@@ -62,6 +66,12 @@ type SourceSelection struct {
 	Identifiers []string `json:"identifiers"`
 	All         bool     `json:"all,omitempty"`
 	Reason      string   `json:"reason,omitempty"`
+}
+
+// CadenceRequest sets how often sources are asked about; StaleAfterHours nil is as their project says.
+type CadenceRequest struct {
+	SourceSelection
+	StaleAfterHours *int `json:"stale_after_hours"`
 }
 
 // SourceChanges says what an action on sources did.
@@ -99,6 +109,9 @@ type SourceWhy struct {
 	LastChange  *ledger.ChangeSet `json:"last_change,omitempty"`
 	Datasets    int               `json:"datasets"`
 	SBIDs       []string          `json:"sbids"`
+	Excluded    []string          `json:"excluded,omitempty"`   // datasets that are kept out of runs, as "SBID dataset"
+	SettledAt   *time.Time        `json:"settled_at,omitempty"` // while settling: when its data counts as settled, if it stays the same
+	Missing     string            `json:"missing,omitempty"`    // how far what the archive no longer shows is from being taken as gone
 	NotReady    []string          `json:"not_ready,omitempty"`
 	Admission   string            `json:"admission"`
 	Execution   *ledger.Execution `json:"execution,omitempty"` // the active one, else the last one

@@ -23,6 +23,9 @@ func (c *Local) WhySource(ctx context.Context, project, identifier string) (Sour
 			w.SBIDs = append(w.SBIDs, m.SBID)
 			w.Datasets += len(m.Records)
 		}
+		for _, name := range m.Excluded {
+			w.Excluded = append(w.Excluded, m.SBID+" "+name)
+		}
 	}
 	if len(d.Changes) > 0 {
 		w.LastChange = &d.Changes[0]
@@ -41,6 +44,15 @@ func (c *Local) WhySource(ctx context.Context, project, identifier string) (Sour
 	p, err := v.Project(project)
 	if err != nil {
 		return w, err
+	}
+	cfg, _, err := c.config(v, project)
+	if err != nil {
+		return w, err
+	}
+	settle := cfg.Automation.Execution.Settle()
+	if s := d.Source; s.Pending && s.SignatureSince != nil && !s.Settled(settle) {
+		at := s.SignatureSince.Add(settle)
+		w.SettledAt = &at
 	}
 	ticks, err := v.Schedules()
 	if err != nil {
@@ -67,6 +79,9 @@ func explainSource(w *SourceWhy, p ledger.Project, ticks []ledger.Schedule, name
 			w.Admission = t.Reason
 		}
 	}
+	if s.MissingSince != nil {
+		w.Missing = missingSentence(s)
+	}
 	active := w.Execution != nil && !w.Execution.State.Terminal()
 	switch {
 	case s.RemovedAt != nil:
@@ -76,20 +91,41 @@ func explainSource(w *SourceWhy, p ledger.Project, ticks []ledger.Schedule, name
 	case active:
 		w.State, w.Sentence = string(w.Execution.State), "execution "+w.Execution.ID+" works on it"
 		w.Next = []string{"beampipe execution why " + w.Execution.ID}
-	case s.LastOutcome == ledger.OutcomeError || s.LastOutcome == ledger.OutcomeAmbiguous:
+	case s.QuarantinedAt != nil:
+		w.State = "quarantined"
+		w.Sentence = fmt.Sprintf("its answers could not be used %d times in a row; what is known is kept, and it is not asked about until it is released: %s", s.Refusals, s.LastError)
+		w.Next = []string{"beampipe source release " + name + " --reason TEXT"}
+	case s.Refusals == 0 && s.Failures == 0 && refusedOutcome(s.LastOutcome):
+		w.State, w.Sentence = "released", "it is asked about again with the next discovery tick; before, its answer could not be used: "+s.LastError
+		w.Next = []string{"beampipe source discover " + name}
+	case s.LastOutcome == ledger.OutcomeError || s.LastOutcome == ledger.OutcomeAmbiguous || s.LastOutcome == ledger.OutcomeRefused:
 		w.State, w.Sentence = s.LastOutcome, fmt.Sprintf("its last discovery failed (%d in a row), what is known is kept: %s", s.Failures, s.LastError)
 		w.Next = []string{"beampipe source discover " + name}
 	case s.LastCheckedAt == nil:
 		w.State, w.Sentence, w.Next = "never asked", "no archive has been asked about it yet", []string{"beampipe source discover " + name}
 	case s.MissingSince != nil:
-		w.State, w.Sentence = "missing", "what was known of it is no longer shown by the archive; it is kept and not run"
+		w.State, w.Sentence = "missing", w.Missing
 		w.Next = []string{"beampipe timeline source " + name}
+		if s.AcceptMissingAt == nil {
+			w.Next = append(w.Next, "beampipe source accept-missing "+name+" --reason TEXT")
+		}
 	case s.Pending && len(w.NotReady) > 0:
 		w.State, w.Sentence = "pending", "it waits for a run and is not ready: "+strings.Join(w.NotReady, "; ")
+	case s.Pending && w.SettledAt != nil:
+		w.State = "settling"
+		w.Sentence = fmt.Sprintf("its data changed at %s; it runs once a complete answer from %s on still shows the same (automation.execution.settle_hours)",
+			s.SignatureSince.Format(minuteFormat), w.SettledAt.Format(minuteFormat))
+		if !p.Admitting {
+			w.Sentence += "; and the project does not admit: " + fallback(p.AdmitReason, notStarted)
+			w.Next = []string{"beampipe project start " + p.ID}
+		}
 	case s.Pending:
 		w.State, w.Sentence, w.Next = "pending", pendingSentence(p, w.Admission), []string{"beampipe tick execution --project " + p.ID}
-		if !p.Admitting {
+		switch {
+		case !p.Admitting:
 			w.Next = []string{"beampipe project start " + p.ID}
+		case p.BrakeAt != nil:
+			w.Next = []string{"beampipe source list --outcome changed --project " + p.ID, "beampipe project release " + p.ID + " --reason TEXT"}
 		}
 	case s.LastOutcome == ledger.OutcomeNoData:
 		w.State, w.Sentence = "no data", "the archive knows nothing of it"
@@ -103,9 +139,33 @@ func explainSource(w *SourceWhy, p ledger.Project, ticks []ledger.Schedule, name
 	}
 }
 
+// refusedOutcome tells of answers that cannot be used.
+func refusedOutcome(outcome string) bool {
+	return outcome == ledger.OutcomeRefused || outcome == ledger.OutcomeAmbiguous
+}
+
+// missingSentence tells of data that is missing how far it is from being taken as gone.
+func missingSentence(s ledger.Source) string {
+	text := "the archive no longer shows all that was known of it since " + s.MissingSince.Format(minuteFormat) + "; it is kept and not run"
+	if s.AcceptMissingAt != nil {
+		return text + "; it was accepted as gone, and the next complete answer decides"
+	}
+	if s.GoneSince == nil {
+		return text
+	}
+	return fmt.Sprintf("%s; %d of %d complete answers agree since %s, and it is taken as gone after %d h of agreement", text, s.GoneAnswers, discovery.GoneAnswers,
+		s.GoneSince.Format(minuteFormat), int(discovery.GoneAfter.Hours()))
+}
+
+// notStarted is why a project that nobody paused does not admit.
+const notStarted = "it was not started yet"
+
 func pendingSentence(p ledger.Project, admission string) string {
+	if p.BrakeAt != nil {
+		return "it waits for a run, and the mass-change brake of its project is on: " + p.BrakeReason
+	}
 	if !p.Admitting {
-		return "it waits for a run, and the project does not admit: " + fallback(p.AdmitReason, "it was not started yet")
+		return "it waits for a run, and the project does not admit: " + fallback(p.AdmitReason, notStarted)
 	}
 	return "it waits for a run; the last execution tick said: " + fallback(admission, "nothing yet")
 }

@@ -113,6 +113,7 @@ func (c *Local) ListSources(ctx context.Context, q SourceQuery) (SourceList, err
 	}
 	f := ledger.SourceFilter{
 		Project: q.Project, Prefix: q.Prefix, Outcome: q.Outcome, Pending: q.Pending, Enabled: q.Enabled, Removed: q.Removed, After: q.After,
+		Quarantined: q.Quarantined, Missing: q.Missing,
 	}
 	if q.Limit > 0 {
 		f.Limit = q.Limit + 1

@@ -28,6 +28,7 @@ discovery:
     field_map:
       sbid: {from: obs_id}
       dataset_id: {from: filename}
+automation: {execution: {settle_hours: 0}}
 `
 )
 
@@ -39,14 +40,17 @@ func must(t *testing.T, err error) {
 }
 
 // newControl makes a control on a ledger with one project and one profile.
-func newControl(t *testing.T) *control.Local {
+func newControl(t *testing.T) *control.Local { return newControlOf(t, text) }
+
+// newControlOf is newControl with another config.
+func newControlOf(t *testing.T, config string) *control.Local {
 	t.Helper()
 	l, err := ledger.Create(t.Context(), filepath.Join(t.TempDir(), "beampipe.db"), ledger.Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
 	c, err := control.NewLocal(control.LocalOptions{Ledger: l, Actor: "user:test"})
 	must(t, err)
-	_, err = c.AddProject(t.Context(), control.ProjectFile{Name: "survey.yaml", Content: []byte(text)})
+	_, err = c.AddProject(t.Context(), control.ProjectFile{Name: "survey.yaml", Content: []byte(config)})
 	must(t, err)
 	_, err = c.AddProfile(t.Context(), control.ProfileFile{Name: "here.json", Content: []byte(`{"name": "here", "deployment": {"kind": "local"}}`)})
 	must(t, err)
@@ -86,13 +90,24 @@ func (s story) discovered(outcome, signature, failure string) {
 		if err != nil || !ok {
 			return errors.Join(err, errors.New("no claim"))
 		}
-		d := ledger.Discovery{Source: source, Claim: claim, Outcome: outcome, Signature: signature, Error: failure, NextDue: tx.Now().Add(time.Hour)}
+		d := ledger.Discovery{
+			Source: source, Claim: claim, Outcome: outcome, Signature: signature, Error: failure, NextDue: tx.Now().Add(time.Hour), QuarantineAfter: 2, GoneDigest: "what is left",
+		}
 		if outcome == ledger.OutcomeChanged {
 			d.Rule = s.rule(tx)
 			d.Metadata = []ledger.Metadata{{SBID: "1", Records: []map[string]any{{"source_identifier": "A", "sbid": "1", "dataset_id": "a"}}}}
 		}
 		return tx.StoreDiscovery(d)
 	})
+}
+
+// brake puts the mass-change brake of the project on.
+func (s story) brake(reason string) {
+	s.t.Helper()
+	must(s.t, s.c.Ledger().Write(context.Background(), func(tx *ledger.Tx) error {
+		_, err := tx.Brake(project, reason)
+		return err
+	}))
 }
 
 func (s story) rule(tx *ledger.Tx) string {
@@ -154,7 +169,32 @@ func TestWhyTellsWhereASourceStandsAndWhatToDo(t *testing.T) {
 		{"missing", func(s story) {
 			s.discovered(ledger.OutcomeChanged, "s1", "")
 			s.discovered(ledger.OutcomeMissing, "", "")
-		}, "missing", "it is kept and not run", "timeline source A"},
+		}, "missing", "it is kept and not run; 1 of 3 complete answers agree", "source accept-missing A --reason TEXT"},
+		{"missing, accepted as gone", func(s story) {
+			s.discovered(ledger.OutcomeChanged, "s1", "")
+			s.discovered(ledger.OutcomeMissing, "", "")
+			s.change(s.c.AcceptMissing)
+		}, "missing", "it was accepted as gone, and the next complete answer decides", "timeline source A"},
+		{"refused again and again", func(s story) {
+			s.discovered(ledger.OutcomeRefused, "", "no such column")
+			s.discovered(ledger.OutcomeRefused, "", "no such column")
+		}, "quarantined", "could not be used 2 times in a row", "source release A --reason TEXT"},
+		{"released", func(s story) {
+			s.discovered(ledger.OutcomeRefused, "", "no such column")
+			s.discovered(ledger.OutcomeRefused, "", "no such column")
+			s.change(s.c.ReleaseSources)
+		}, "released", "with the next discovery tick; before, its answer could not be used: no such column", "source discover A"},
+		{"new data, and the brake is on", func(s story) {
+			s.discovered(ledger.OutcomeChanged, "s1", "")
+			_, err := s.c.StartProject(context.Background(), project, "go")
+			must(s.t, err)
+			s.brake("40 sources at once")
+		}, "pending", "the mass-change brake of its project is on: 40 sources at once", "project release survey --reason TEXT"},
+		{"all its data is excluded", func(s story) {
+			s.discovered(ledger.OutcomeChanged, "s1", "")
+			_, err := s.c.ExcludeDatasets(context.Background(), control.DatasetSelection{Project: project, Items: []control.Dataset{{SBID: "1"}}, Reason: "bad"})
+			must(s.t, err)
+		}, "pending", "every dataset is excluded", ""},
 		{"an execution works on it", func(s story) {
 			s.discovered(ledger.OutcomeChanged, "s1", "")
 			s.executed(ledger.EventPrepare)
@@ -227,7 +267,25 @@ func TestWithoutALedgerOnlyFilesCanBeWorkedOn(t *testing.T) {
 		"tick":          func() error { _, err := c.TickDiscovery(t.Context(), ""); return err },
 		"poll":          func() error { _, err := c.TickPoll(t.Context()); return err },
 		"health":        func() error { _, err := c.Health(t.Context()); return err },
-		"timeline":      func() error { _, err := c.Timeline(t.Context(), control.TimelineRequest{}); return err },
+		"plan":          func() error { _, err := c.Plan(t.Context(), ""); return err },
+		"review":        func() error { _, err := c.ReviewSources(t.Context(), project); return err },
+		"list ticks":    func() error { _, err := c.ListTicks(t.Context(), control.TickQuery{}); return err },
+		"show tick":     func() error { _, err := c.ShowTick(t.Context(), 1); return err },
+		"exclusions":    func() error { _, err := c.ListExclusions(t.Context(), project); return err },
+		"release":       func() error { _, err := c.ReleaseProject(t.Context(), project, "a test"); return err },
+		"exclude": func() error {
+			_, err := c.ExcludeDatasets(t.Context(), control.DatasetSelection{Project: project, Items: []control.Dataset{{SBID: "1"}}, Reason: "a test"})
+			return err
+		},
+		"release sources": func() error {
+			_, err := c.ReleaseSources(t.Context(), control.SourceSelection{Project: project, All: true, Reason: "a test"})
+			return err
+		},
+		"an archive of a project": func() error {
+			_, err := c.ArchiveJobs(t.Context(), control.ArchiveRef{Archive: "casda", Project: project})
+			return err
+		},
+		"timeline": func() error { _, err := c.Timeline(t.Context(), control.TimelineRequest{}); return err },
 	} {
 		if err := call(); !errors.Is(err, fault.Invalid) || !strings.Contains(strings.Join(fault.Hints(err), ""), "--ledger") {
 			t.Errorf("%s: %v", name, err)

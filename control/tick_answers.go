@@ -2,6 +2,8 @@ package control
 
 import (
 	"time"
+
+	"beampipe/ledger"
 )
 
 // DiscoveryTick is what one project's discovery tick did.
@@ -14,7 +16,9 @@ type DiscoveryTick struct {
 	NoData    int           `json:"no_data"`
 	Missing   int           `json:"missing"`
 	Ambiguous int           `json:"ambiguous"`
-	Failed    int           `json:"failed"`
+	Gone      int           `json:"gone"`
+	Refused   int           `json:"refused"` // asked, and the answer cannot be used
+	Failed    int           `json:"failed"`  // could not be asked
 	Requests  int           `json:"requests"`
 	Took      time.Duration `json:"took_ns"`
 	Error     string        `json:"error,omitempty"`
@@ -55,4 +59,26 @@ type PollTick struct {
 	Moved   int       `json:"moved"`
 	Targets int       `json:"targets"`
 	Errors  []string  `json:"errors,omitempty"`
+}
+
+// TickQuery narrows the history of ticks.
+type TickQuery struct {
+	Project string `json:"project,omitempty"`
+	Kind    string `json:"kind,omitempty"`
+	Limit   int    `json:"limit,omitempty"`
+	Before  int64  `json:"before,omitempty"` // ticks before this number: the cursor of a page
+}
+
+// TickList is the ticks that did something, the newest first, and where each kind stands now.
+type TickList struct {
+	At    time.Time         `json:"at"`
+	Ticks []ledger.TickRun  `json:"ticks"`
+	More  bool              `json:"more"`
+	Now   []ledger.Schedule `json:"now"`
+}
+
+// TickDetail is one tick with what it concluded about each source.
+type TickDetail struct {
+	At   time.Time      `json:"at"`
+	Tick ledger.TickRun `json:"tick"`
 }

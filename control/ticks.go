@@ -58,7 +58,7 @@ func (c *Local) discoveryTick(ctx context.Context, project string, o discovery.T
 	r, finish := tick.Finish(context.WithoutCancel(ctx))
 	answer = DiscoveryTick{
 		Project: project, Reason: r.Reason, Claimed: r.Claimed, Changed: r.Changed, Unchanged: r.Unchanged, NoData: r.NoData,
-		Missing: r.Missing, Ambiguous: r.Ambiguous, Failed: r.Failed, Requests: r.Requests, Took: r.Took,
+		Missing: r.Missing, Gone: r.Gone, Ambiguous: r.Ambiguous, Refused: r.Refused, Failed: r.Failed, Requests: r.Requests, Took: r.Took,
 	}
 	if err := errors.Join(append(failures, err, finish)...); err != nil {
 		answer.Error = err.Error()

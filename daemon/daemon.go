@@ -183,6 +183,7 @@ func (d *Daemon) run(ctx context.Context) {
 // look starts what is due and gives how long nothing else will be.
 func (d *Daemon) look(ctx context.Context) time.Duration {
 	sleep := min(maxSleep, d.o.Interval)
+	d.sweep()
 	next, err := d.startDue(ctx)
 	if err != nil && ctx.Err() == nil {
 		d.log.Error("look what is due", "error", err)

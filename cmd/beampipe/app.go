@@ -22,6 +22,9 @@ import (
 // defaultLedger is the ledger's path where neither --ledger nor BEAMPIPE_LEDGER names one.
 const defaultLedger = "beampipe.db"
 
+// fromDefault says of a ledger's path that nothing named it.
+const fromDefault = "the default"
+
 // maxActorBytes bounds the name that is recorded with every change.
 const maxActorBytes = 100
 
@@ -43,6 +46,7 @@ type app struct {
 	archives   []string
 	actorFlag  string
 	verbose    bool
+	tape       tape
 
 	started bool // a command's own work began: errors before that are errors of usage
 }
@@ -52,6 +56,7 @@ type openOptions struct {
 	Ledger   string
 	Actor    string
 	Archives map[string]string
+	Tape     tape
 	Log      *slog.Logger
 }
 
@@ -61,6 +66,7 @@ type reach int
 const (
 	onFiles  reach = iota // files alone: no ledger is opened
 	onLedger              // a ledger that exists
+	onEither              // a ledger where one is named or lies at the default path, else files alone
 )
 
 // work is what a command does once it has its Control.
@@ -91,7 +97,7 @@ func (a *app) action(do func(ctx context.Context, args []string) error) func(*co
 }
 
 func (a *app) openOptions(need reach) (openOptions, error) {
-	o := openOptions{Log: a.logger(slog.LevelWarn)}
+	o := openOptions{Log: a.logger(slog.LevelWarn), Tape: a.tape}
 	var err error
 	if o.Actor, err = a.actor(); err != nil {
 		return o, err
@@ -99,10 +105,20 @@ func (a *app) openOptions(need reach) (openOptions, error) {
 	if o.Archives, err = a.archiveURLs(); err != nil {
 		return o, err
 	}
-	if need == onLedger {
+	if need == onLedger || need == onEither && a.ledgerThere() {
 		o.Ledger, err = a.existingLedger()
 	}
 	return o, err
+}
+
+// ledgerThere tells whether a ledger is named, or lies at the default path.
+func (a *app) ledgerThere() bool {
+	path, from := a.ledgerPath()
+	if from != fromDefault {
+		return true
+	}
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // ledgerPath gives the ledger's path and what named it.
@@ -113,7 +129,7 @@ func (a *app) ledgerPath() (path, from string) {
 	if path := a.getenv("BEAMPIPE_LEDGER"); path != "" {
 		return path, "from BEAMPIPE_LEDGER"
 	}
-	return defaultLedger, "the default"
+	return defaultLedger, fromDefault
 }
 
 // existingLedger gives the ledger's path, or says where it was looked for.

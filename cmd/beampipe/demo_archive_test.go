@@ -62,7 +62,7 @@ func TestASurveyOfOnesOwnAsksTheDemosArchive(t *testing.T) {
 	}
 	typed = strings.Join(strings.SplitAfter(string(list), "\n")[:6], "")
 	must("2 pairs", "source", "import", "-f", "-")
-	must("6 sources: 6 changed, 0 unchanged, 0 without data, 0 missing, 0 ambiguous, 0 failed",
+	must("6 sources: 6 changed, 0 unchanged, 0 without data, 0 missing, 0 gone, 0 ambiguous, 0 refused, 0 failed",
 		"tick", "discovery", "--archive", "demo="+served.URL)
 	stop()
 

@@ -21,6 +21,7 @@ const (
 	exitUnavailable = 6
 	exitUncertain   = 7
 	exitUnhealthy   = 8
+	exitCut         = 9
 	exitInterrupted = 130
 )
 
@@ -31,13 +32,14 @@ const exitCodesText = `Exit codes of every command:
     2  wrong usage: an unknown command or flag, a missing or superfluous argument
     3  invalid input: a file, name or value is wrong; correct it, do not retry
        (also: validate found errors; an import or add refused some identifiers)
-    4  not found: there is no such file, ledger, project, source or execution
+    4  not found: there is no such file, ledger, project, source, execution, tick or table
     5  conflict: it is not possible in the present state; look again
        (also: an action on several sources was refused for some)
     6  unavailable: an archive, a backend or the ledger could not be asked; try later
        (also: a tick, a poll or a discovery by hand that met an error)
     7  uncertain: asked, and not known whether it happened; do not retry blindly
     8  health shows at least one problem of severity error
+    9  tap query: the archive cut its answer (OVERFLOW); the rows given are not all there are
   130  interrupted (SIGINT or SIGTERM)
 
 The answer goes to stdout, everything else to stderr. With --json an error is printed to stderr as

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,7 @@ func (p *page) health(h control.Health) {
 			severity = p.red(problem.Severity)
 		}
 		subject := ""
-		if problem.Subject != "" {
+		if problem.Subject != "" && !strings.Contains(problem.Title, problem.Subject) {
 			subject = " (" + problem.Subject + ")"
 		}
 		p.line("")

@@ -13,11 +13,14 @@ import (
 // openLocal gives a Control in this process, on the ledger that is named or on files alone.
 func openLocal(getenv func(string) string) func(context.Context, openOptions) (control.Control, func() error, error) {
 	return func(ctx context.Context, o openOptions) (control.Control, func() error, error) {
+		if err := o.Tape.check(); err != nil {
+			return nil, nil, err
+		}
 		executable, err := os.Executable()
 		if err != nil {
 			return nil, nil, fmt.Errorf("find our own program, which carries out local runs: %w", err)
 		}
-		local := control.LocalOptions{Actor: o.Actor, Archives: o.Archives, Getenv: getenv, Executable: executable, Log: o.Log}
+		local := control.LocalOptions{Actor: o.Actor, Archives: o.Archives, Getenv: getenv, Executable: executable, Log: o.Log, Tape: o.Tape.around()}
 		closeLedger := func() error { return nil }
 		if o.Ledger != "" {
 			if local.Ledger, err = ledger.Open(ctx, o.Ledger, ledger.Options{}); err != nil {

@@ -32,8 +32,12 @@ func sourceWhyExample() control.SourceWhy {
 			Project: "wallaby_hires", Identifier: "HIPASSJ1313-15", Pending: true, PendingAt: ago(12 * time.Minute),
 			Signature: "f57cea7a00112233", LastCheckedAt: ago(time.Hour),
 		},
-		Discovery: map[string]any{"at": "2026-11-20T04:00:00Z", "took_ns": 1_200_000_000, "queries": []map[string]any{{"name": "a"}, {"name": "b"}, {"name": "c", "foreign": 2}}},
-		Datasets:  12, SBIDs: []string{"72962", "73011"},
+		Discovery: map[string]any{"at": "2026-11-20T04:00:00Z", "took_ns": 1_200_000_000, "queries": []map[string]any{
+			{"name": "a", "archive": "casda", "form": "upload", "shared": 40, "rows": 14, "foreign": 2, "took_ns": 900_000_000},
+			{"name": "b", "archive": "vizier", "form": "list", "shared": 40, "rows": 3, "older": 2, "took_ns": 200_000_000},
+			{"name": "c", "sbid": "72962", "archive": "casda", "form": "single", "mode": "async", "rows": 1, "took_ns": 100_000_000},
+		}},
+		Datasets: 12, SBIDs: []string{"72962", "73011"},
 		LastChange: &ledger.ChangeSet{Before: "4dcd5f3200112233", After: "f57cea7a00112233", Changes: []ledger.Change{
 			{Kind: "dataset_added", SBID: "73011", Dataset: "a"},
 			{Kind: "dataset_added", SBID: "73011", Dataset: "b"},
@@ -54,6 +58,11 @@ func TestSourceWhyIsOneScreen(t *testing.T) {
                ~ ra_dec_vsys_complete  false → true
   signature    4dcd5f32 → f57cea7a   (access_url, filesize are not part of it)
   admission    waits: profile slurm-remote has 10 of 10 runs in flight
+
+  queries
+      a                casda   upload of 40   14 rows, 2 of other sources left out  900 ms
+      b                vizier  list of 40     3 rows, 2 older left out (latest_by)  200 ms
+      c of SBID 72962  casda   single, async  1 row                                 100 ms
   next         beampipe execution list --state running
 `
 	if diff := cmp.Diff(want, got.stdout); diff != "" {

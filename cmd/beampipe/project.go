@@ -13,7 +13,7 @@ import (
 func newProjectCmd(a *app) *cobra.Command {
 	return group("project", "Surveys: what is asked of archives and what is run", "  beampipe project add -f survey.yaml",
 		newProjectAddCmd(a), newProjectValidateCmd(a), newProjectExplainCmd(a), newProjectDiffCmd(a), newProjectUpgradeCmd(a),
-		newProjectStartCmd(a), newProjectPauseCmd(a), newProjectListCmd(a), newProjectShowCmd(a))
+		newProjectStartCmd(a), newProjectPauseCmd(a), newProjectReleaseCmd(a), newProjectListCmd(a), newProjectShowCmd(a))
 }
 
 func newProjectAddCmd(a *app) *cobra.Command {
@@ -220,6 +220,18 @@ func newProjectPauseCmd(a *app) *cobra.Command {
 		Short:   "Let a survey make no new runs; it goes on discovering, and running work goes on",
 		Example: "  beampipe project pause wallaby_hires --reason 'quota is used up'",
 	}, control.Control.PauseProject)
+}
+
+func newProjectReleaseCmd(a *app) *cobra.Command {
+	cmd := projectSwitch(a, &cobra.Command{
+		Use:   "release PROJECT --reason TEXT",
+		Short: "Let a survey make runs again that its mass-change brake stopped",
+		Long: `Let a survey make runs again after one discovery tick changed so many sources at once that its brake went on
+(automation.discovery.mass_change). Look at what changed first: what waits is run after the release.`,
+		Example: "  beampipe source list --outcome changed --project wallaby_hires\n  beampipe project release wallaby_hires --reason 'reprocessed by the archive'",
+	}, control.Control.ReleaseProject)
+	require(cmd, "reason")
+	return cmd
 }
 
 type setProject func(c control.Control, ctx context.Context, project, reason string) (control.ProjectStatus, error)

@@ -85,7 +85,9 @@ func (p *page) explanation(e control.Explanation) {
 		if q.Error != "" {
 			p.line("      %s", p.red("refused: "+q.Error))
 		}
+		p.forms(q.Forms)
 	}
+	p.cost(e.Cost)
 	p.line("")
 	p.field("signature", "covers %severy column and every mapped field%s", flagsToo(e.Signature.Flags), except(e.Signature.Excluded))
 	var rows [][]any
@@ -147,9 +149,10 @@ func (p *page) projectDiff(d control.ProjectDiff) {
 	p.line("%s   %s against revision %d", p.bold(d.Project), count(len(d.Changes), "change"), d.Revision)
 	var rows [][]any
 	for _, c := range d.Changes {
-		rows = append(rows, []any{c.Path, cut(value(c.Before), 60), "→", cut(value(c.After), 60)})
+		rows = append(rows, []any{c.Path, orElse(cut(value(c.Before), 60), "–"), "→", orElse(cut(value(c.After), 60), "–")})
 	}
 	p.table("  ", nil, rows)
+	p.impact(d.Impact)
 	p.diagnostics(d.Warnings)
 }
 
@@ -181,6 +184,8 @@ func inFlight(states map[ledger.State]int) int {
 
 func (p *page) admitting(s ledger.Project) ink {
 	switch {
+	case s.BrakeAt != nil:
+		return p.red("braked")
 	case s.Admitting:
 		return p.green("started")
 	case s.AdmitAt == nil:
@@ -200,7 +205,10 @@ func (p *page) ifAny(n int) any {
 func (p *page) projectStatus(s control.ProjectStatus) {
 	p.projectState(s)
 	p.ticks(s.At, s.Ticks)
-	if !s.Admitting {
+	switch {
+	case s.BrakeAt != nil:
+		p.next([]string{"beampipe source list --outcome changed --project " + s.ID, "beampipe project release " + s.ID + " --reason TEXT"})
+	case !s.Admitting:
 		p.next([]string{"beampipe project start " + s.ID})
 	}
 }
@@ -210,6 +218,9 @@ func (p *page) projectState(s control.ProjectStatus) {
 	p.field("about", "%s", s.Description)
 	if s.AdmitAt != nil {
 		p.field("since", "%s by %s%s", when(*s.AdmitAt), s.AdmitBy, because(s.AdmitReason))
+	}
+	if s.BrakeAt != nil {
+		p.field("braked", "since %s: %s", when(*s.BrakeAt), p.red(s.BrakeReason))
 	}
 	p.field("sources", "%d: %s", s.Sources, orNone(counts(s.Outcomes, "never asked")))
 	if s.Pending > 0 {
@@ -264,12 +275,7 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
-}
+func orNone(text string) string { return orElse(text, "none") }
 
 func (p *page) projectDetail(d control.ProjectDetail) {
 	p.projectState(d.ProjectStatus)

@@ -66,8 +66,8 @@ func newRootCmd(a *app) *cobra.Command {
 		return &usageError{what: named(cmd) + err.Error(), try: "see: " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(
-		newInitCmd(a), newProjectCmd(a), newProfileCmd(a), newSourceCmd(a), newTickCmd(a), newExecutionCmd(a),
-		newGraphCmd(a), newTimelineCmd(a), newHealthCmd(a), newVersionCmd(a), newExitCodesTopic(),
+		newInitCmd(a), newProjectCmd(a), newProfileCmd(a), newSourceCmd(a), newDatasetCmd(a), newTickCmd(a), newPlanCmd(a), newExecutionCmd(a),
+		newGraphCmd(a), newTapCmd(a), newTimelineCmd(a), newHealthCmd(a), newVersionCmd(a), newExitCodesTopic(),
 	)
 	root.AddCommand(wired(a)...)
 	return root

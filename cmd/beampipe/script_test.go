@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,9 +32,10 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ends":  ends,
-			"ids":   ids,
-			"until": until,
+			"archive": archiveDo,
+			"ends":    ends,
+			"ids":     ids,
+			"until":   until,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("USER", "ann")
@@ -46,7 +48,12 @@ func TestScripts(t *testing.T) {
 }
 
 func writeSurvey(dir string) error {
+	strict := bytes.Replace(demo.Survey(), []byte("    stale_after_hours: 24\n"), []byte("    stale_after_hours: 24\n    quarantine_after: 2\n    mass_change: {sources: 1, percent: 10}\n"), 1)
+	if bytes.Equal(strict, demo.Survey()) {
+		return errors.New("the demo's survey has no stale_after_hours: 24 any more")
+	}
 	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "strict.yaml"), strict, 0o600),
 		os.WriteFile(filepath.Join(dir, "survey.yaml"), demo.Survey(), 0o600),
 		os.WriteFile(filepath.Join(dir, "profile.json"), demo.Profile(), 0o600),
 		os.WriteFile(filepath.Join(dir, "demo.graph"), demo.Graph(), 0o600),
@@ -77,11 +84,60 @@ func serveArchive(env *testscript.Env) error {
 	}
 	server := httptest.NewServer(a.Handler())
 	env.Setenv("ARCHIVE", "demo="+server.URL+"/tap")
+	env.Setenv("ARCHIVE_URL", server.URL+"/tap")
+	env.Values[served{}] = &serving{archive: a, server: server, objects: objects}
 	env.Defer(func() {
 		server.Close()
 		_ = a.Close() // nothing is read from it any more
 	})
 	return nil
+}
+
+// served finds a script's archive.
+type served struct{}
+
+type serving struct {
+	archive *archive.Archive
+	server  *httptest.Server
+	objects []demo.Object
+}
+
+// archiveDo changes a script's archive: "archive misbehave KIND MATCH", "archive behave", "archive observe
+// SOURCE SBID BEAMS", "archive lose FILENAME", "archive stop".
+func archiveDo(ts *testscript.TestScript, neg bool, args []string) {
+	s, ok := ts.Value(served{}).(*serving)
+	if neg || !ok || len(args) == 0 {
+		ts.Fatalf("usage: archive misbehave|behave|observe|lose|stop …")
+	}
+	ctx := context.Background()
+	switch command := args[0] + "/" + strconv.Itoa(len(args)); command {
+	case "misbehave/3":
+		s.archive.Misbehave(archive.Misbehaviour{Kind: args[1], Match: args[2]})
+	case "behave/1":
+		s.archive.Behave()
+	case "observe/4":
+		sbid, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		beams, err := strconv.Atoi(args[3])
+		ts.Check(err)
+		var d demo.Data
+		for _, o := range s.objects {
+			if o.Identifier == args[1] {
+				d.Observe(o, sbid, beams)
+			}
+		}
+		ts.Check(errors.Join(s.archive.AddObservations(ctx, d.Observations), s.archive.AddEvaluations(ctx, d.Evaluations)))
+	case "lose/2":
+		n, err := s.archive.RemoveObservations(ctx, args[1])
+		ts.Check(err)
+		if n == 0 {
+			ts.Fatalf("there is no observation %s", args[1])
+		}
+	case "stop/1":
+		s.server.Close()
+	default:
+		ts.Fatalf("archive %s: unknown", strings.Join(args, " "))
+	}
 }
 
 // ends runs a command that must end with an exit code: ends 3 beampipe …

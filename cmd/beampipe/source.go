@@ -13,7 +13,7 @@ import (
 
 func newSourceCmd(a *app) *cobra.Command {
 	return group("source", "Registered sky objects", "  beampipe source why HIPASSJ1313-15",
-		newSourceAddCmd(a), newSourceImportCmd(a), newSourceListCmd(a), newSourceShowCmd(a), newSourceWhyCmd(a), newSourceDiscoverCmd(a),
+		newSourceAddCmd(a), newSourceImportCmd(a), newSourceListCmd(a), newSourceShowCmd(a), newSourceWhyCmd(a), newSourceReviewCmd(a), newSourceDiscoverCmd(a),
 		newSourceActionCmd(a, sourceAction{
 			use: "enable", short: "Let sources be discovered and run again", done: "enabled",
 			example: "  beampipe source enable HIPASSJ1313-15", do: control.Control.EnableSources,
@@ -31,7 +31,22 @@ func newSourceCmd(a *app) *cobra.Command {
 			long: `Record the current signatures of sources as already executed, for work that was done elsewhere: they
 do not wait for a run until their data changes.`,
 			example: "  beampipe source baseline --all --reason 'processed with the old pipeline'", do: control.Control.BaselineSources, reasoned: true,
-		}))
+		}),
+		newSourceActionCmd(a, sourceAction{
+			use: "release", short: "End the quarantine of sources: they are asked about again", done: "released",
+			long: `End the quarantine of sources whose answers could not be used again and again. Their failures are forgotten
+and they are due now. A new revision of the survey releases them by itself.`,
+			example: "  beampipe source list --quarantined\n  beampipe source release HIPASSJ1313-15 --reason 'the archive corrected the record'",
+			do:      control.Control.ReleaseSources, reasoned: true,
+		}),
+		newSourceActionCmd(a, sourceAction{
+			use: "accept-missing", short: "Take data that the archive no longer shows as gone", done: "accepted as gone when the archive still lacks it",
+			long: `Take data that the archive no longer shows as gone, without waiting for three agreeing answers over 48 hours.
+The next complete answer decides; nothing is deleted, and no run is made for it.`,
+			example: "  beampipe source accept-missing HIPASSJ1313-15 --reason 'SBID 72962 was withdrawn'",
+			do:      control.Control.AcceptMissing, reasoned: true,
+		}),
+		newSourceSetCmd(a))
 }
 
 func newSourceAddCmd(a *app) *cobra.Command {
@@ -104,7 +119,7 @@ func (a *app) printImport(r control.ImportReport, name string) error {
 
 func newSourceListCmd(a *app) *cobra.Command {
 	var q control.SourceQuery
-	var pending, enabled, disabled bool
+	var pending, enabled, disabled, quarantined, missing bool
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "Sources and what was last found for each",
@@ -120,11 +135,18 @@ func newSourceListCmd(a *app) *cobra.Command {
 			if enabled || disabled {
 				q.Enabled = &enabled
 			}
+			if quarantined {
+				q.Quarantined = &quarantined
+			}
+			if missing {
+				q.Missing = &missing
+			}
 			answer, err := c.ListSources(ctx, q)
 			if err != nil {
 				return err
 			}
-			if err := a.print(answer, func(p *page) { p.sourceList(answer) }); err != nil {
+			narrowed := q != control.SourceQuery{Project: q.Project, Removed: q.Removed, Limit: q.Limit}
+			if err := a.print(answer, func(p *page) { p.sourceList(answer, narrowed) }); err != nil {
 				return err
 			}
 			if answer.More && len(answer.Sources) > 0 {
@@ -136,10 +158,12 @@ func newSourceListCmd(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&q.Project, "project", "", "only of this `PROJECT`")
 	f.StringVar(&q.Prefix, "prefix", "", "only identifiers that begin with `TEXT`")
-	f.StringVar(&q.Outcome, "outcome", "", "only those whose last discovery ended with this `OUTCOME`: changed, unchanged, no_data, missing, ambiguous, error")
+	f.StringVar(&q.Outcome, "outcome", "", "only those whose last discovery ended with this `OUTCOME`: changed, unchanged, no_data, missing, gone, ambiguous, refused, error")
 	f.BoolVar(&pending, "pending", false, "only those that wait for a run")
 	f.BoolVar(&enabled, "enabled", false, "only enabled ones")
 	f.BoolVar(&disabled, "disabled", false, "only disabled ones")
+	f.BoolVar(&quarantined, "quarantined", false, "only those that are not asked about until they are released")
+	f.BoolVar(&missing, "missing", false, "only those of which the archive no longer shows all")
 	f.BoolVar(&q.Removed, "removed", false, "removed ones too")
 	f.IntVar(&q.Limit, "limit", 100, "at most `N`")
 	f.StringVar(&q.After, "after", "", "only those behind this `IDENTIFIER`")
@@ -230,6 +254,7 @@ func newSourceDiscoverCmd(a *app) *cobra.Command {
 		}),
 	}
 	selection(cmd, &q)
+	a.tapeFlags(cmd)
 	return cmd
 }
 
@@ -240,7 +265,8 @@ func discoverError(r control.DiscoverReport) error {
 	}
 	var bad []ledger.Source
 	for _, s := range r.Sources {
-		if s.LastOutcome == ledger.OutcomeError || s.LastOutcome == ledger.OutcomeAmbiguous {
+		switch s.LastOutcome {
+		case ledger.OutcomeError, ledger.OutcomeAmbiguous, ledger.OutcomeRefused:
 			bad = append(bad, s)
 		}
 	}

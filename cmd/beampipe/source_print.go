@@ -37,8 +37,12 @@ func (p *page) refusedIDs(list []control.RefusedID) {
 	}
 }
 
-func (p *page) sourceList(l control.SourceList) {
+func (p *page) sourceList(l control.SourceList, narrowed bool) {
 	if len(l.Sources) == 0 {
+		if narrowed {
+			p.line("no source is like that")
+			return
+		}
 		p.line("no source; register some with: beampipe source import -f sources.txt")
 		return
 	}
@@ -58,9 +62,12 @@ func (p *page) outcome(s ledger.Source) ink {
 		return p.faint("removed")
 	case !s.Enabled:
 		return p.faint("disabled")
+	case s.QuarantinedAt != nil:
+		return p.red("quarantined")
 	case text == "":
 		return p.faint("never asked")
-	case s.LastOutcome == ledger.OutcomeError, s.LastOutcome == ledger.OutcomeAmbiguous, s.LastOutcome == ledger.OutcomeMissing:
+	case s.LastOutcome == ledger.OutcomeError, s.LastOutcome == ledger.OutcomeAmbiguous, s.LastOutcome == ledger.OutcomeRefused,
+		s.LastOutcome == ledger.OutcomeMissing:
 		return p.red(text)
 	}
 	return ink(clean(text, false))
@@ -104,6 +111,9 @@ func (p *page) metadata(list []ledger.Metadata) {
 		missing := ""
 		if m.MissingSince != nil {
 			missing = "missing since " + when(*m.MissingSince)
+		}
+		if n := len(m.Excluded); n > 0 {
+			missing = strings.TrimSpace(fmt.Sprintf("%s  %d excluded", missing, n))
 		}
 		rows = append(rows, []any{"SBID " + m.SBID, count(len(m.Records), "dataset"), "changed " + when(m.ChangedAt), missing})
 	}
@@ -160,10 +170,52 @@ type discoveryReport struct {
 	Took    int64     `json:"took_ns"`
 	Queries []struct {
 		Name    string `json:"name"`
+		SBID    string `json:"sbid"`
 		Archive string `json:"archive"`
+		Form    string `json:"form"`
+		Shared  int    `json:"shared"`
+		Mode    string `json:"mode"`
 		Rows    int    `json:"rows"`
 		Foreign int    `json:"foreign"`
+		Older   int    `json:"older"`
+		Took    int64  `json:"took_ns"`
 	} `json:"queries"`
+}
+
+// maxQueryLines bounds the queries that a screen shows; --json has them all.
+const maxQueryLines = 12
+
+// queryRows tells what each query of a source's last discovery returned.
+func (r discoveryReport) queryRows(lastError string) [][]any {
+	var rows [][]any
+	for i, q := range r.Queries {
+		if i == maxQueryLines {
+			return append(rows, []any{"…", fmt.Sprintf("and %d more (--json has them all)", len(r.Queries)-i)})
+		}
+		name := q.Name
+		if q.SBID != "" {
+			name += " of SBID " + q.SBID
+		}
+		how := q.Form
+		if q.Shared > 1 {
+			how = fmt.Sprintf("%s of %d", q.Form, q.Shared)
+		}
+		if q.Mode == "async" {
+			how += ", async"
+		}
+		found := count(q.Rows, "row")
+		if i == len(r.Queries)-1 && strings.Contains(lastError, fmt.Sprintf("query %q", q.Name)) {
+			found = "no answer that can be used"
+		}
+		if q.Foreign > 0 {
+			found += fmt.Sprintf(", %d of other sources left out", q.Foreign)
+		}
+		if q.Older > 0 {
+			found += fmt.Sprintf(", %d older left out (latest_by)", q.Older)
+		}
+		rows = append(rows, []any{name, q.Archive, how, found, took(time.Duration(q.Took))})
+	}
+	return rows
 }
 
 func (p *page) sourceWhy(w control.SourceWhy) {
@@ -182,13 +234,23 @@ func (p *page) sourceWhy(w control.SourceWhy) {
 	if s.LastError != "" && !strings.Contains(w.Sentence, s.LastError) {
 		p.field("error", "%s", p.red(s.LastError))
 	}
+	if w.Missing != w.Sentence {
+		p.field("missing", "%s", w.Missing)
+	}
 	p.fields("not ready", w.NotReady)
+	if n := len(w.Excluded); n > 0 {
+		p.field("excluded", "%s, see: beampipe dataset list %s", count(n, "dataset"), s.Project)
+	}
 	p.field("admission", "%s", w.Admission)
 	if e := w.Execution; e != nil {
 		p.field("execution", "%s, %s since %s", e.ID, p.state(*e), age(w.At, e.UpdatedAt))
 		if e.Error != "" {
 			p.field("", "%s", e.Error)
 		}
+	}
+	var r discoveryReport
+	if decode(w.Discovery, &r) {
+		p.titled("queries", r.queryRows(s.LastError))
 	}
 	p.next(w.Next)
 }
@@ -245,7 +307,7 @@ func isAre(n int) string {
 func (p *page) discoverReport(r control.DiscoverReport) {
 	p.discoveryTick(r.Tick)
 	if len(r.Sources) > 0 {
-		p.sourceList(control.SourceList{At: r.At, Sources: r.Sources})
+		p.sourceList(control.SourceList{At: r.At, Sources: r.Sources}, true)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 func newTickCmd(a *app) *cobra.Command {
-	return group("tick", "One tick by hand, beside a daemon or without one", "  beampipe tick discovery",
-		newTickDiscoveryCmd(a), newTickExecutionCmd(a), newTickPollCmd(a))
+	return group("tick", "One tick by hand, beside a daemon or without one; what ticks did", "  beampipe tick discovery\n  beampipe tick list",
+		newTickDiscoveryCmd(a), newTickExecutionCmd(a), newTickPollCmd(a), newTickListCmd(a), newTickShowCmd(a))
 }
 
 func newTickDiscoveryCmd(a *app) *cobra.Command {
@@ -44,6 +44,7 @@ func newTickDiscoveryCmd(a *app) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&project, "project", "", "only this `PROJECT`")
+	a.tapeFlags(cmd)
 	return cmd
 }
 
@@ -129,12 +130,15 @@ func (p *page) nothing(ticks int) {
 }
 
 func (p *page) discoveryTick(t control.DiscoveryTick) {
-	p.line("%s   %s: %d changed, %d unchanged, %d without data, %d missing, %d ambiguous, %d failed; %s in %s",
-		p.bold(t.Project), count(t.Claimed, "source"), t.Changed, t.Unchanged, t.NoData, t.Missing, t.Ambiguous, t.Failed,
+	p.line("%s   %s: %d changed, %d unchanged, %d without data, %d missing, %d gone, %d ambiguous, %d refused, %d failed; %s in %s",
+		p.bold(t.Project), count(t.Claimed, "source"), t.Changed, t.Unchanged, t.NoData, t.Missing, t.Gone, t.Ambiguous, t.Refused, t.Failed,
 		count(t.Requests, "request"), took(t.Took))
 	p.field("ended", "%s", t.Reason)
 	if t.Error != "" {
 		p.field("error", "%s", p.red(t.Error))
+	}
+	if t.Refused > 0 {
+		p.next([]string{"beampipe source list --project " + t.Project + " --outcome refused"})
 	}
 	if t.Failed > 0 {
 		p.next([]string{"beampipe source list --project " + t.Project + " --outcome error"})

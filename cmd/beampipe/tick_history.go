@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"beampipe/control"
+)
+
+func newTickListCmd(a *app) *cobra.Command {
+	var q control.TickQuery
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "Ticks that did something, the newest first",
+		Long:    "Ticks that worked on something, or whose reason to do nothing changed, the newest first. An idle tick leaves no line.",
+		Example: "  beampipe tick list --kind discovery --limit 10",
+		Args:    arguments(0, 0, "no argument"),
+		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+			if q.Limit < 1 {
+				return usagef("tick list: --limit %d: expected a number above 0", q.Limit)
+			}
+			answer, err := c.ListTicks(ctx, q)
+			if err != nil {
+				return err
+			}
+			if err := a.print(answer, func(p *page) { p.tickList(answer) }); err != nil {
+				return err
+			}
+			if answer.More {
+				a.note("there are more: --before %d", answer.Ticks[len(answer.Ticks)-1].ID)
+			}
+			return nil
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.Project, "project", "", "only of this `PROJECT`")
+	f.StringVar(&q.Kind, "kind", "", "only of this `KIND`: discovery, execution, poll")
+	f.IntVar(&q.Limit, "limit", 50, "at most `N`")
+	f.Int64Var(&q.Before, "before", 0, "only those before the tick with this `NUMBER`")
+	return cmd
+}
+
+func newTickShowCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show NUMBER",
+		Short:   "One tick: what it was given, what came of it, and why it stopped",
+		Example: "  beampipe tick show 12",
+		Args:    arguments(1, 1, "the number of a tick, from: beampipe tick list"),
+		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+			id, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil || id < 1 {
+				return usagef("tick show %.40q: expected the number of a tick, from: beampipe tick list", args[0])
+			}
+			answer, err := c.ShowTick(ctx, id)
+			if err != nil {
+				return err
+			}
+			return a.print(answer, func(p *page) { p.tickDetail(answer) })
+		}),
+	}
+}
+
+func (p *page) tickList(l control.TickList) {
+	if len(l.Ticks) == 0 {
+		p.line("no tick has done anything yet; one by hand: beampipe tick discovery")
+	} else {
+		var rows [][]any
+		for _, t := range l.Ticks {
+			rows = append(rows, []any{t.ID, when(t.BeganAt), orElse(t.Project, "–"), t.Kind, took(t.EndedAt.Sub(t.BeganAt)), counters(t.Counters), cut(t.Reason, 80)})
+		}
+		p.table("", []string{"TICK", "BEGAN", "PROJECT", "KIND", "TOOK", "DID", "ENDED"}, rows)
+	}
+	var rows [][]any
+	for _, s := range l.Now {
+		rows = append(rows, []any{orElse(s.Project, "all"), s.Kind, whenOrNever(s.LastRunAt), s.Reason})
+	}
+	p.titled("last of each kind", rows)
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func (p *page) tickDetail(d control.TickDetail) {
+	t := d.Tick
+	p.line("tick %d   %s of %s", t.ID, p.bold(t.Kind), orElse(t.Project, "all projects"))
+	p.field("began", "%s, took %s", when(t.BeganAt), took(t.EndedAt.Sub(t.BeganAt)))
+	p.field("ended", "%s", t.Reason)
+	p.field("note", "%s", t.Note)
+	var counters [][]any
+	for _, name := range slices.Sorted(maps.Keys(t.Counters)) {
+		counters = append(counters, []any{strings.ReplaceAll(name, "_", " "), t.Counters[name]})
+	}
+	p.titled("counters", counters)
+	var rows [][]any
+	for _, s := range t.Sources {
+		rows = append(rows, []any{s.Identifier, strings.ReplaceAll(s.Outcome, "_", " "), cut(s.Text, 100)})
+	}
+	p.titled("sources", rows)
+}

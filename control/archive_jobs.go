@@ -1,0 +1,85 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+
+	"beampipe/fault"
+	"beampipe/ledger"
+	"beampipe/vo/tap"
+)
+
+// ArchiveJobs implements Archives. An archive that does not show its jobs is no error: those that the
+// ledger keeps are told all the same.
+func (c *Local) ArchiveJobs(ctx context.Context, q ArchiveRef) (ArchiveJobs, error) {
+	client, err := c.archive(ctx, q)
+	if err != nil {
+		return ArchiveJobs{}, err
+	}
+	defer client.Close()
+	return c.archiveJobs(ctx, client, q)
+}
+
+func (c *Local) archiveJobs(ctx context.Context, client *tap.Client, q ArchiveRef) (ArchiveJobs, error) {
+	answer := ArchiveJobs{Archive: client.Name(), URL: client.URL(), Jobs: []ArchiveJob{}}
+	var err error
+	if answer.Kept, err = c.keptJobs(ctx, client, q); err != nil {
+		return answer, err
+	}
+	refs, err := client.ListJobs(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return answer, err
+		}
+		answer.Unlisted = err.Error()
+	}
+	for _, r := range refs {
+		kept := slices.ContainsFunc(answer.Kept, func(j ledger.ArchiveJob) bool { return j.URL == r.URL })
+		answer.Jobs = append(answer.Jobs, ArchiveJob{ID: r.ID, URL: r.URL, Phase: string(r.Phase), RunID: r.RunID, Created: r.Created, Kept: kept})
+	}
+	answer.At = c.now()
+	return answer, nil
+}
+
+// AbortArchiveJob implements Archives.
+func (c *Local) AbortArchiveJob(ctx context.Context, q ArchiveRef, address string) (ArchiveJobs, error) {
+	if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return ArchiveJobs{}, fault.New(fault.Invalid, fmt.Sprintf("abort a job of %s: %.80q is not the URL of one", q.Archive, address), "take it from: beampipe tap jobs "+shellWord(q.Archive))
+	}
+	client, err := c.archive(ctx, q)
+	if err != nil {
+		return ArchiveJobs{}, err
+	}
+	defer client.Close()
+	if err := client.AbortJob(ctx, address); err != nil {
+		return ArchiveJobs{}, fault.Wrap(fault.KindOf(err), err, "abort job "+address, "see: beampipe tap jobs "+shellWord(q.Archive))
+	}
+	if err := c.forgetJob(ctx, client, q, address); err != nil {
+		return ArchiveJobs{}, err
+	}
+	answer, err := c.archiveJobs(ctx, client, q)
+	answer.Aborted = address
+	return answer, err
+}
+
+// forgetJob ends the keeping of a job, so that the next question makes another.
+func (c *Local) forgetJob(ctx context.Context, client *tap.Client, q ArchiveRef, address string) error {
+	kept, err := c.keptJobs(ctx, client, q)
+	if err != nil {
+		return err
+	}
+	for _, j := range kept {
+		if j.URL != address {
+			continue
+		}
+		if err := c.ledger.Write(ctx, func(tx *ledger.Tx) error { return tx.ForgetArchiveJob(j.Key) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SweepArchiveJobs ends the jobs in archives that nobody goes on with, see discovery.Engine.SweepJobs.
+func (c *Local) SweepArchiveJobs(ctx context.Context) error { return c.discovery.SweepJobs(ctx) }
