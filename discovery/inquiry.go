@@ -55,7 +55,7 @@ func (b *batch) ask(ctx context.Context) []asked {
 	for i, s := range b.sources {
 		a := &n.heard[i]
 		a.report = &Report{At: began, Queries: []QueryReport{}}
-		a.owner = ownership{project: t.project, identifier: s.Identifier}
+		a.owner = ownership{project: t.project, identifier: s.Identifier, shapes: &t.shapes}
 		a.owner.longer, a.err = view.IdentifiersBeginning(t.id, s.Identifier)
 	}
 	if n.hasSets() {

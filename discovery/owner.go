@@ -20,6 +20,7 @@ type ownership struct {
 	project    *configs.Project
 	identifier string
 	longer     []string // registered identifiers that begin with this one
+	shapes     *shapes  // nil: each template is read anew
 }
 
 // tally counts the rows of an answer that are not the source's.
@@ -36,10 +37,10 @@ func (t tally) removed() int { return t.others + t.strange }
 // deal keeps the source's own rows of the answer to query i, and counts those it took away. The
 // error is an ambiguous one where what is kept is not provably complete.
 func (o ownership) deal(i int, q configs.Query, t table, vars map[string]string) (own table, foreign int, err error) {
-	s := shapeOf(q)
 	if len(t.Rows) == 0 {
 		return t, 0, nil
 	}
+	s := o.shapes.of(q)
 	if q.Key != nil {
 		return o.dealByKey(i, q, s, t, vars)
 	}

@@ -105,10 +105,11 @@ func (n *inquiry) upload(r request) tap.Upload {
 // alone.
 func (n *inquiry) reportSet(r request, report QueryReport) {
 	config, _ := n.query(r.query)
-	for _, k := range r.keys {
-		adql, err := config.SetADQL(config.Batch[r.form], []string{k.value})
-		if err == nil {
-			report.ADQL = ledger.Excerpt(strings.TrimSpace(adql), maxReportedADQL)
+	for i, k := range r.keys {
+		if f := config.Batch[r.form]; i == 0 || f.InList { // an upload's query is the same for all keys
+			if adql, err := config.SetADQL(f, []string{k.value}); err == nil {
+				report.ADQL = ledger.Excerpt(strings.TrimSpace(adql), maxReportedADQL)
+			}
 		}
 		for _, q := range k.questions {
 			n.report(q, report)

@@ -3,6 +3,7 @@ package discovery
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"beampipe/configs"
 )
@@ -39,6 +40,21 @@ var entangling = map[string]bool{
 	"TOP": true, "DISTINCT": true, "GROUP": true, "HAVING": true, "OFFSET": true, "LIMIT": true,
 	"UNION": true, "INTERSECT": true, "EXCEPT": true, "WITH": true, "OVER": true,
 	"MAX": true, "MIN": true, "SUM": true, "AVG": true, "COUNT": true,
+}
+
+// shapes remembers the shapes of the templates of one tick: each is read once, not once per source.
+type shapes struct{ known sync.Map } // template to shape
+
+func (s *shapes) of(q configs.Query) shape {
+	if s == nil {
+		return shapeOf(q)
+	}
+	if known, ok := s.known.Load(q.Template); ok {
+		return known.(shape) //nolint:forcetypeassert // nothing else is stored
+	}
+	found := shapeOf(q)
+	s.known.Store(q.Template, found)
+	return found
 }
 
 // shapeOf reads a template. What it does not understand it takes for not plain.

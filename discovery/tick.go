@@ -46,6 +46,7 @@ type Tick struct {
 	project  *configs.Project
 	began    time.Time
 	forms    formLog // which ways to ask were refused
+	shapes   shapes
 
 	ruleMu sync.Mutex
 	rule   *rule // nil until it is known
