@@ -45,7 +45,10 @@ type Options struct {
 
 // benches are all benches by name.
 var benches = map[string]func(ctx context.Context, o Options) ([]Row, error){
+	"discovery": discoveryModes,
 	"lifecycle": lifecycle,
+	"tick":      tick,
+	"votable":   votableReading,
 }
 
 // Names lists the benches.
