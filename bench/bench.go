@@ -153,7 +153,7 @@ func (r Report) Text() string {
 		}
 		fmt.Fprintf(&b, "%-24s %10.3f %-6s goal %-14s %-7s", row.Name, row.Value, row.Unit, row.Goal, verdict)
 		if row.Reference != "" {
-			fmt.Fprintf(&b, " %.2f × %s (%.3f)", row.Ratio, row.Reference, row.ReferenceValue)
+			fmt.Fprintf(&b, " %.3g × %s (%.3f)", row.Ratio, row.Reference, row.ReferenceValue)
 		}
 		b.WriteString("\n")
 	}

@@ -91,7 +91,7 @@ func TestTheTextTellsWhatWasMetMissedAndSkipped(t *testing.T) {
 		{Name: "absent", Skipped: "no such program"},
 		{Name: "counted", Value: 42},
 	}}.Text()
-	for _, want := range []string{"met", "missed", "0.50 × plain (2.000)", "skipped: no such program", "42.000"} {
+	for _, want := range []string{"met", "missed", "0.5 × plain (2.000)", "skipped: no such program", "42.000"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in:\n%s", want, text)
 		}

@@ -25,11 +25,10 @@ const (
 	discoveryLatency     = 50 * time.Millisecond
 	discoveryConcurrency = 8
 
-	requestsPart    = 50.0 // set-based needs under 1/50 of the requests
-	wallPart        = 20.0 // and under 1/20 of the wall time
-	wallPartReal    = 50.0 // under 1/50 of it on a real service
-	ofLimitGoal     = 0.8
-	latencyFlagUnit = time.Millisecond
+	requestsPart = 50.0 // set-based needs under 1/50 of the requests
+	wallPart     = 20.0 // and under 1/20 of the wall time
+	wallPartReal = 50.0 // under 1/50 of it on a real service
+	ofLimitGoal  = 0.8
 )
 
 // discoveryBench is what both modes ask: an archive, and names to ask it for.
@@ -116,11 +115,11 @@ func newDiscoveryBench(ctx context.Context, o Options) (b *discoveryBench, done 
 		b.transport = own
 		return b, own.CloseIdleConnections, nil
 	}
-	latency, err := positive(o, "latency_ms", int(discoveryLatency/latencyFlagUnit))
+	latency, err := positive(o, "latency_ms", int(discoveryLatency/time.Millisecond))
 	if err != nil {
 		return nil, nil, err
 	}
-	b.latency = time.Duration(latency) * latencyFlagUnit
+	b.latency = time.Duration(latency) * time.Millisecond
 	objects, err := objectsOf(n)
 	if err != nil {
 		return nil, nil, err

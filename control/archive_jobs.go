@@ -9,6 +9,7 @@ import (
 	"beampipe/fault"
 	"beampipe/ledger"
 	"beampipe/vo/tap"
+	"beampipe/vo/uws"
 )
 
 // ArchiveJobs implements Archives. An archive that does not show its jobs is no error: those that the
@@ -53,6 +54,9 @@ func (c *Local) AbortArchiveJob(ctx context.Context, q ArchiveRef, address strin
 		return ArchiveJobs{}, err
 	}
 	defer client.Close()
+	if err := c.jobOf(ctx, client, q, address); err != nil {
+		return ArchiveJobs{}, err
+	}
 	if err := client.AbortJob(ctx, address); err != nil {
 		return ArchiveJobs{}, fault.Wrap(fault.KindOf(err), err, "abort job "+address, "see: beampipe tap jobs "+shellWord(q.Archive))
 	}
@@ -62,6 +66,27 @@ func (c *Local) AbortArchiveJob(ctx context.Context, q ArchiveRef, address strin
 	answer, err := c.archiveJobs(ctx, client, q)
 	answer.Aborted = address
 	return answer, err
+}
+
+// jobOf refuses the URL of a job that is not the archive's: on another host than the archive's own, and
+// listed neither by the ledger nor by the archive.
+func (c *Local) jobOf(ctx context.Context, client *tap.Client, q ArchiveRef, address string) error {
+	if sameHost(address, client.URL()) {
+		return nil
+	}
+	kept, err := c.keptJobs(ctx, client, q)
+	if err != nil || slices.ContainsFunc(kept, func(j ledger.ArchiveJob) bool { return j.URL == address }) {
+		return err
+	}
+	refs, err := client.ListJobs(ctx)
+	if err == nil && slices.ContainsFunc(refs, func(r uws.JobRef) bool { return r.URL == address }) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fault.New(fault.Invalid, fmt.Sprintf("abort a job of %s: %.200q is on another host, and neither the archive nor the ledger lists it", q.Archive, address),
+		"take it from: beampipe tap jobs "+shellWord(q.Archive))
 }
 
 // forgetJob ends the keeping of a job, so that the next question makes another.

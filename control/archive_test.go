@@ -294,6 +294,9 @@ func TestAJobThatWasInterruptedIsKeptShownGoneOnWithOrStopped(t *testing.T) {
 	if _, err := c.AbortArchiveJob(t.Context(), ref, "1"); !errors.Is(err, fault.Invalid) {
 		t.Errorf("what is no URL: %v", err)
 	}
+	if _, err := c.AbortArchiveJob(t.Context(), ref, "http://elsewhere.invalid/tap/async/1"); !errors.Is(err, fault.Invalid) {
+		t.Errorf("a job of somebody else: %v", err)
+	}
 }
 
 func TestAJobThatBelongsToNoProjectEndsWithTheQuery(t *testing.T) {

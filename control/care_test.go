@@ -51,6 +51,26 @@ func TestWhatNeedsAReasonIsRefusedWithoutOne(t *testing.T) {
 	}
 }
 
+func TestAReasonIsAsLongAsSomebodyWouldRead(t *testing.T) {
+	c, _ := registered(t)
+	long := strings.Repeat("x", 1001)
+	q := control.SourceSelection{Project: project, All: true, Reason: long}
+	for name, call := range map[string]func() error{
+		"disable sources":  func() error { _, err := c.DisableSources(t.Context(), q); return err },
+		"release sources":  func() error { _, err := c.ReleaseSources(t.Context(), q); return err },
+		"start a project":  func() error { _, err := c.StartProject(t.Context(), project, long); return err },
+		"hold a run":       func() error { _, err := c.HoldExecution(t.Context(), "0193", long); return err },
+		"not UTF-8 at all": func() error { _, err := c.StartProject(t.Context(), project, "\xff"); return err },
+	} {
+		if err := call(); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "the reason") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := c.StartProject(t.Context(), project, long[1:]); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestQuarantinedAndMissingSourcesAreListedUntilSomebodyCaresForThem(t *testing.T) {
 	c, s := registered(t)
 	s.discovered(ledger.OutcomeChanged, "s1", "")
@@ -115,8 +135,8 @@ func TestHowOftenASourceIsAskedIsSetWithinBounds(t *testing.T) {
 	if r, err := set(nil); err != nil || len(r.Changed) != 1 {
 		t.Errorf("as the project says: %+v, %v", r, err)
 	}
-	if r, err := set(&none); err == nil && len(r.Refused) != 1 {
-		t.Errorf("0 hours: %+v", r)
+	if r, err := set(&none); !errors.Is(err, fault.Invalid) {
+		t.Errorf("0 hours: %+v, %v", r, err)
 	}
 }
 
@@ -290,6 +310,22 @@ func TestAPlanSaysWhatTheNextTicksWouldDoAndWritesNothing(t *testing.T) {
 	}
 	if ticks, err := c.ListTicks(t.Context(), control.TickQuery{}); err != nil || len(ticks.Ticks) != 0 {
 		t.Errorf("ticks were recorded: %+v, %v", ticks, err)
+	}
+}
+
+func TestAPlanNamesTheArchivesThatTheDaemonCouldNotAsk(t *testing.T) {
+	c, _ := registered(t)
+	must(t, c.Ledger().Write(t.Context(), func(tx *ledger.Tx) error {
+		return tx.SetProblems([]ledger.Problem{
+			{Code: discovery.ProblemArchive, Subject: "casda", Severity: "warning"},
+			{Code: discovery.ProblemArchive, Subject: "vizier", Severity: "warning"}, // the project does not ask it
+			{Code: "tick_failed", Subject: "casda", Severity: "error"},
+		})
+	}))
+	plan, err := c.Plan(t.Context(), project)
+	must(t, err)
+	if p := plan.Projects[0].Archives; len(p) != 1 || p[0].Subject != "casda" || p[0].Code != discovery.ProblemArchive {
+		t.Errorf("%+v", p)
 	}
 }
 

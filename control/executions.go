@@ -120,33 +120,36 @@ func (c *Local) Artifact(ctx context.Context, id, kind string, w io.Writer) erro
 
 // HoldExecution implements Executions.
 func (c *Local) HoldExecution(ctx context.Context, id, reason string) (ExecutionChange, error) {
-	return c.act(ctx, id, "held", func(e ledger.Execution) (ledger.Execution, error) {
+	return c.act(ctx, id, "held", reason, func(e ledger.Execution) (ledger.Execution, error) {
 		return c.execution.Hold(ctx, e.ID, reason, c.o.Actor)
 	})
 }
 
 // ReleaseExecution implements Executions.
 func (c *Local) ReleaseExecution(ctx context.Context, id, reason string) (ExecutionChange, error) {
-	return c.act(ctx, id, "released", func(e ledger.Execution) (ledger.Execution, error) {
+	return c.act(ctx, id, "released", reason, func(e ledger.Execution) (ledger.Execution, error) {
 		return c.execution.Release(ctx, e.ID, reason, c.o.Actor)
 	})
 }
 
 // CancelExecution implements Executions.
 func (c *Local) CancelExecution(ctx context.Context, id, reason string, requeue bool) (ExecutionChange, error) {
-	return c.act(ctx, id, "cancel asked for", func(e ledger.Execution) (ledger.Execution, error) {
+	return c.act(ctx, id, "cancel asked for", reason, func(e ledger.Execution) (ledger.Execution, error) {
 		return c.execution.Cancel(ctx, e.ID, reason, c.o.Actor, requeue)
 	})
 }
 
 // RetryExecution implements Executions.
 func (c *Local) RetryExecution(ctx context.Context, id, reason string) (ExecutionChange, error) {
-	return c.act(ctx, id, "retried", func(e ledger.Execution) (ledger.Execution, error) {
+	return c.act(ctx, id, "retried", reason, func(e ledger.Execution) (ledger.Execution, error) {
 		return c.execution.Retry(ctx, e.ID, reason, c.o.Actor)
 	})
 }
 
-func (c *Local) act(ctx context.Context, id, done string, do func(ledger.Execution) (ledger.Execution, error)) (ExecutionChange, error) {
+func (c *Local) act(ctx context.Context, id, done, reason string, do func(ledger.Execution) (ledger.Execution, error)) (ExecutionChange, error) {
+	if err := checkReason("change execution "+id, reason); err != nil {
+		return ExecutionChange{}, err
+	}
 	before, _, err := c.find(ctx, id)
 	if err != nil {
 		return ExecutionChange{}, err

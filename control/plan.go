@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"beampipe/discovery"
@@ -20,9 +21,12 @@ type Plan struct {
 
 // ProjectPlan is what the next ticks would do for one project. An error keeps the rest of the plan.
 type ProjectPlan struct {
-	Project        string               `json:"project"`
-	Discovery      discovery.Planned    `json:"discovery"`
-	DiscoveryError string               `json:"discovery_error,omitempty"`
+	Project        string            `json:"project"`
+	Discovery      discovery.Planned `json:"discovery"`
+	DiscoveryError string            `json:"discovery_error,omitempty"`
+	// Archives are those of the project that the daemon last found not to answer. The plan's own process
+	// has asked none.
+	Archives       []ledger.Problem     `json:"archive_problems,omitempty"`
 	Execution      execution.Admission  `json:"execution"`
 	ExecutionError string               `json:"execution_error,omitempty"`
 	Executions     map[ledger.State]int `json:"executions"` // that are not terminal, by state
@@ -66,6 +70,9 @@ func (c *Local) planProject(ctx context.Context, project string) (ProjectPlan, e
 		}
 		p.DiscoveryError = err.Error()
 	}
+	if p.Archives, err = c.silentArchives(ctx, project); err != nil {
+		return p, err
+	}
 	if p.Execution, err = c.execution.Preview(ctx, project); err != nil {
 		if ctx.Err() != nil {
 			return p, err
@@ -79,4 +86,20 @@ func (c *Local) planProject(ctx context.Context, project string) (ProjectPlan, e
 		}
 	}
 	return p, err
+}
+
+// silentArchives gives the stored problems of those archives that a project asks.
+func (c *Local) silentArchives(ctx context.Context, project string) ([]ledger.Problem, error) {
+	v := c.ledger.View(ctx)
+	problems, err := v.Problems()
+	if err != nil {
+		return nil, err
+	}
+	cfg, _, err := c.config(v, project)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(problems, func(p ledger.Problem) bool {
+		return p.Code != discovery.ProblemArchive || !slices.Contains(cfg.Adapters.Required, p.Subject)
+	}), nil
 }

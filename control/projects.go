@@ -278,6 +278,9 @@ func (c *Local) setAdmission(ctx context.Context, project string, on bool, reaso
 	if err := c.needLedger(); err != nil {
 		return ProjectStatus{}, err
 	}
+	if err := checkReason("start or pause project "+project, reason); err != nil {
+		return ProjectStatus{}, err
+	}
 	err := c.ledger.Write(ctx, func(tx *ledger.Tx) error {
 		if _, err := tx.Project(project); err != nil {
 			return err

@@ -2,16 +2,32 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"beampipe/fault"
 	"beampipe/ledger"
 )
 
+// maxReasonBytes bounds why somebody did something: it is stored with the change, for each thing changed.
+const maxReasonBytes = 1000
+
 // needReason refuses a change that says nothing of why.
 func needReason(what, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return fault.New(fault.Invalid, what+": no reason is given", "say why: --reason TEXT")
+	}
+	return checkReason(what, reason)
+}
+
+// checkReason refuses a reason that nobody would read.
+func checkReason(what, reason string) error {
+	switch {
+	case len(reason) > maxReasonBytes:
+		return fault.New(fault.Invalid, fmt.Sprintf("%s: the reason has %d bytes, expected at most %d", what, len(reason), maxReasonBytes), "say it in a sentence, and where to read more")
+	case !utf8.ValidString(reason):
+		return fault.New(fault.Invalid, what+": the reason is not UTF-8 text", "say why: --reason TEXT")
 	}
 	return nil
 }
@@ -45,6 +61,9 @@ func (c *Local) AcceptMissing(ctx context.Context, q SourceSelection) (SourceCha
 
 // SetCadence implements Sources: how often a source is asked about, apart from its project.
 func (c *Local) SetCadence(ctx context.Context, q CadenceRequest) (SourceChanges, error) {
+	if h := q.StaleAfterHours; h != nil && (*h < 1 || *h > ledger.MaxStaleHours) {
+		return SourceChanges{}, fault.New(fault.Invalid, fmt.Sprintf("set how often sources are asked about: every %d hours, expected 1 to %d", *h, ledger.MaxStaleHours), "nothing was changed; give --stale-after-hours N, or default")
+	}
 	return c.change(ctx, q.SourceSelection, func(tx *ledger.Tx, s ledger.Source) (bool, error) {
 		return tx.SetCadence(q.Project, s.Identifier, q.StaleAfterHours, q.Reason, c.o.Actor)
 	})

@@ -125,6 +125,7 @@ func explainSource(w *SourceWhy, p ledger.Project, ticks []ledger.Schedule, name
 		case !p.Admitting:
 			w.Next = []string{"beampipe project start " + p.ID}
 		case p.BrakeAt != nil:
+			w.Admission = "" // it says what the sentence says
 			w.Next = []string{"beampipe source list --outcome changed --project " + p.ID, "beampipe project release " + p.ID + " --reason TEXT"}
 		}
 	case s.LastOutcome == ledger.OutcomeNoData:

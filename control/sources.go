@@ -175,6 +175,9 @@ func (c *Local) change(ctx context.Context, q SourceSelection, act func(tx *ledg
 	if err := c.needLedger(); err != nil {
 		return SourceChanges{}, err
 	}
+	if err := checkReason("change sources", q.Reason); err != nil {
+		return SourceChanges{}, err
+	}
 	var answer SourceChanges
 	err := c.ledger.Write(ctx, func(tx *ledger.Tx) error {
 		answer = SourceChanges{Project: q.Project, Changed: []string{}, Same: []string{}}

@@ -12,6 +12,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"beampipe/configs"
+	"beampipe/control"
 	"beampipe/ledger"
 )
 
@@ -229,13 +230,26 @@ func safely(ctx context.Context, run func(context.Context) error) (err error) {
 func (d *Daemon) discover(ctx context.Context, project string) error {
 	answer, err := d.control.TickDiscovery(ctx, project)
 	for _, t := range answer.Ticks {
-		d.log.Log(ctx, loud(t.Claimed > 0 || t.Error != ""), "discovery tick", "project", t.Project, "reason", t.Reason, "claimed", t.Claimed, "changed", t.Changed,
-			"unchanged", t.Unchanged, "no_data", t.NoData, "failed", t.Failed, "requests", t.Requests)
+		d.log.Log(ctx, loud(t.Claimed > 0 || t.Error != ""), "discovery tick", discoveryLine(t)...)
 		if t.Error != "" {
 			err = errors.Join(err, fmt.Errorf("discovery tick of %s: %s", t.Project, t.Error))
 		}
 	}
 	return err
+}
+
+// discoveryLine tells in the log what a discovery tick found. What is seldom is named only where it is there.
+func discoveryLine(t control.DiscoveryTick) []any {
+	line := []any{"project", t.Project, "reason", t.Reason, "claimed", t.Claimed, "changed", t.Changed, "unchanged", t.Unchanged, "no_data", t.NoData}
+	for _, seldom := range []struct {
+		name string
+		n    int
+	}{{"missing", t.Missing}, {"gone", t.Gone}, {"ambiguous", t.Ambiguous}, {"refused", t.Refused}} {
+		if seldom.n > 0 {
+			line = append(line, seldom.name, seldom.n)
+		}
+	}
+	return append(line, "failed", t.Failed, "requests", t.Requests)
 }
 
 // loud gives the level of a tick in the log: one that found nothing to do is for who looks closely.
@@ -248,6 +262,9 @@ func loud(work bool) slog.Level {
 
 func (d *Daemon) admit(ctx context.Context, project string) error {
 	t := d.control.Admit(ctx, project, false)
+	if ctx.Err() != nil && len(t.Executions) == 0 { // stopping: it said nothing about the project
+		return ctx.Err()
+	}
 	d.log.Log(ctx, loud(len(t.Executions) > 0 || t.Error != ""), "execution tick", "project", t.Project, "reason", t.Reason, "admitted", len(t.Executions), "skipped", len(t.Skipped))
 	if len(t.Executions) > 0 {
 		d.nudge(kindWork)

@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/robfig/cron/v3"
 
 	"beampipe/configs"
+	"beampipe/control"
 )
 
 func TestMissedTimesAreCaughtUpOnce(t *testing.T) {
@@ -42,5 +44,12 @@ func TestYearsOfMissedTimesEndAtOnce(t *testing.T) {
 	due, next := dueTime(cron.Every(time.Second), mark, now)
 	if !due.Equal(now) || next.Sub(now) > time.Second {
 		t.Errorf("due %v, next %v", due, next)
+	}
+}
+
+func TestTheLogAccountsForEverySourceThatATickClaimed(t *testing.T) {
+	got := fmt.Sprint(discoveryLine(control.DiscoveryTick{Project: "p", Reason: "r", Claimed: 3, Changed: 1, Refused: 2}))
+	if want := "[project p reason r claimed 3 changed 1 unchanged 0 no_data 0 refused 2 failed 0 requests 0]"; got != want {
+		t.Errorf("%s; want %s", got, want)
 	}
 }

@@ -45,6 +45,24 @@ func (v View) Answer(sourceID int64) (answer []byte, digest string, err error) {
 	return answer, digest, fault.Wrap(fault.Invalid, err, "read stored answer: it is damaged", "restore the ledger from a backup")
 }
 
+// AnswerDigests gives the SHA-256 of the stored answer of each of these sources that has one.
+func (v View) AnswerDigests(sourceIDs []int64) (map[int64]string, error) {
+	list, err := jsonText(sourceIDs)
+	if err != nil {
+		return nil, err
+	}
+	digests := make(map[int64]string, len(sourceIDs))
+	err = v.list("digests of stored answers", "SELECT a.source_id, a.sha256 FROM json_each(?) j CROSS JOIN archive_answers a ON a.source_id = j.value", []any{list},
+		func(rows *sql.Rows) error {
+			var id int64
+			var digest string
+			err := rows.Scan(&id, &digest)
+			digests[id] = digest
+			return err
+		})
+	return digests, err
+}
+
 // Changes lists the recorded changes of a source, the newest first.
 func (v View) Changes(sourceID int64, limit int) ([]ChangeSet, error) {
 	var list []ChangeSet

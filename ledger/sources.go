@@ -187,19 +187,23 @@ func (v View) Identifiers(project string) ([]string, error) {
 	return list, err
 }
 
-// IdentifiersBeginning lists the identifiers of a project that begin with prefix and are longer than it,
-// removed ones too: their rows do not become another source's new data.
-func (v View) IdentifiersBeginning(project, prefix string) ([]string, error) {
-	var list []string
-	err := v.list("identifiers beginning with "+prefix, `SELECT identifier FROM sources
-		WHERE project = ? AND identifier > ? AND identifier < ? ORDER BY identifier`,
-		[]any{project, prefix, prefix + lastRune}, func(rows *sql.Rows) error {
-			var id string
-			err := rows.Scan(&id)
-			list = append(list, id)
+// LongerIdentifiers gives, for each identifier, those of the project that begin with it and are longer,
+// sorted; removed ones too: their rows do not become another source's new data.
+func (v View) LongerIdentifiers(project string, identifiers []string) (map[string][]string, error) {
+	list, err := jsonText(identifiers)
+	if err != nil {
+		return nil, err
+	}
+	longer := map[string][]string{}
+	err = v.list("longer identifiers", `SELECT j.value, s.identifier FROM json_each(?) j CROSS JOIN sources s
+		WHERE s.project = ? AND s.identifier > j.value AND s.identifier < j.value || ? ORDER BY j.value, s.identifier`,
+		[]any{list, project, "\U0010FFFF"}, func(rows *sql.Rows) error {
+			var short, long string
+			err := rows.Scan(&short, &long)
+			longer[short] = append(longer[short], long)
 			return err
 		})
-	return list, err
+	return longer, err
 }
 
 // RegisterSource adds a source, or brings a removed one back with its history; added is false for one

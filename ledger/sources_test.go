@@ -163,8 +163,8 @@ func TestSourcesAreListedByPageAndFilter(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, tt.want)
 		}
 	}
-	longer, err := f.view().IdentifiersBeginning(project, "J0324-21")
-	if diff := cmp.Diff([]string{"J0324-21b"}, longer); diff != "" || err != nil {
+	longer, err := f.view().LongerIdentifiers(project, []string{"J0324-21", "J0324-21b", "none"})
+	if diff := cmp.Diff(map[string][]string{"J0324-21": {"J0324-21b"}}, longer); diff != "" || err != nil {
 		t.Errorf("identifiers that begin with another: %v %s", err, diff)
 	}
 	if all, err := f.view().Identifiers(project); len(all) != 4 || err != nil {

@@ -227,6 +227,14 @@ func (a *app) project(ctx context.Context, c control.Control, named string) (str
 	return "", usagef("which project? this ledger has %s: name it", strings.Join(names, ", "))
 }
 
+// oneProject gives the project that an argument or --project names, else the only one.
+func (a *app) oneProject(ctx context.Context, c control.Control, command string, args []string, flag string) (string, error) {
+	if flag != "" && len(args) > 0 {
+		return "", usagef("%s: which project? give it as the argument or with --project, and not both", command)
+	}
+	return a.project(ctx, c, orElse(flag, first(args)))
+}
+
 // note tells the operator something beside the answer: on stderr, and not with --json.
 func (a *app) note(format string, args ...any) {
 	if !a.json {

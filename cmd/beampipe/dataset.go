@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,14 +16,16 @@ const maxDatasetListBytes = 8 << 20
 func newDatasetCmd(a *app) *cobra.Command {
 	return group("dataset", "Data that is kept out of runs", "  beampipe dataset exclude --sbid 72962 --reason 'bad calibration'",
 		newDatasetChangeCmd(a, datasetChange{
-			use: "exclude", short: "Keep SBIDs or datasets out of readiness and manifests; they stay stored", done: "excluded",
+			use: "exclude", short: "Keep SBIDs or datasets out of readiness and manifests; they stay stored", done: "excluded", rest: "excluded already",
 			long: `Keep SBIDs or datasets out of readiness and manifests. They stay stored, and a run that has been made already
 goes on with what it pinned. What is named need not be known yet.`,
 			example: "  beampipe dataset exclude --sbid 72962 --reason 'bad calibration'\n  beampipe dataset exclude --file bad-beams.txt --reason 'ticket 118'",
 			do:      control.Control.ExcludeDatasets,
 		}),
 		newDatasetChangeCmd(a, datasetChange{
-			use: "include", short: "End the exclusion of SBIDs or datasets", done: "included again",
+			use: "include", short: "End the exclusion of SBIDs or datasets", done: "included again", rest: "not excluded as named, see: beampipe dataset list",
+			long: `End the exclusion of SBIDs or datasets. What is given must be named as it was when it was excluded: an SBID does
+not stand for single datasets of it.`,
 			example: "  beampipe dataset include --sbid 72962 --reason 'recalibrated'", do: control.Control.IncludeDatasets,
 		}),
 		newDatasetListCmd(a))
@@ -30,7 +33,8 @@ goes on with what it pinned. What is named need not be known yet.`,
 
 // datasetChange is a change of what is excluded.
 type datasetChange struct {
-	use, short, long, example, done string
+	use, short, long, example string
+	done, rest                string // what was done, and what is true of those with which nothing was to be done
 
 	do func(c control.Control, ctx context.Context, q control.DatasetSelection) (control.DatasetChanges, error)
 }
@@ -66,7 +70,11 @@ func newDatasetChangeCmd(a *app, change datasetChange) *cobra.Command {
 				return err
 			}
 			return a.print(answer, func(p *page) {
-				p.line("%s   %d of %d %s", p.bold(answer.Project), answer.Changed, answer.Named, change.done)
+				rest := ""
+				if n := answer.Named - answer.Changed; n > 0 {
+					rest = fmt.Sprintf("; %d %s", n, change.rest)
+				}
+				p.line("%s   %d of %d %s%s", p.bold(answer.Project), answer.Changed, answer.Named, change.done, rest)
 				if n := len(answer.Unknown); n > 0 {
 					const shown = 10
 					list := strings.Join(answer.Unknown[:min(n, shown)], ", ")
@@ -89,13 +97,14 @@ func newDatasetChangeCmd(a *app, change datasetChange) *cobra.Command {
 }
 
 func newDatasetListCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var project string
+	cmd := &cobra.Command{
 		Use:     "list [PROJECT]",
 		Short:   "What is excluded, by whom and why",
 		Example: "  beampipe dataset list wallaby_hires",
 		Args:    arguments(0, 1, "at most one project"),
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
-			project, err := a.project(ctx, c, first(args))
+			project, err := a.oneProject(ctx, c, "dataset list", args, project)
 			if err != nil {
 				return err
 			}
@@ -106,6 +115,8 @@ func newDatasetListCmd(a *app) *cobra.Command {
 			return a.print(answer, func(p *page) { p.exclusions(answer) })
 		}),
 	}
+	projectFlag(cmd, &project)
+	return cmd
 }
 
 func (p *page) exclusions(l control.ExclusionList) {

@@ -31,7 +31,7 @@ const exitCodesText = `Exit codes of every command:
     1  unexpected error: a defect of beampipe or of the machine
     2  wrong usage: an unknown command or flag, a missing or superfluous argument
     3  invalid input: a file, name or value is wrong; correct it, do not retry
-       (also: validate found errors; an import or add refused some identifiers)
+       (also: validate or votable check found errors; an import or add refused some identifiers)
     4  not found: there is no such file, ledger, project, source, execution, tick or table
     5  conflict: it is not possible in the present state; look again
        (also: an action on several sources was refused for some)

@@ -26,7 +26,7 @@ func projectFlag(cmd *cobra.Command, project *string) {
 }
 
 func reasonFlag(cmd *cobra.Command, reason *string) {
-	cmd.Flags().StringVar(reason, "reason", "", "why, recorded with the change: `TEXT`")
+	cmd.Flags().StringVar(reason, "reason", "", "why, recorded with the change: `TEXT` (up to 1000 bytes)")
 }
 
 // require makes flags obligatory. A flag that does not exist is a mistake in this program.
@@ -35,6 +35,16 @@ func require(cmd *cobra.Command, flags ...string) {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(fmt.Sprintf("%s: %v", cmd.Name(), err))
 		}
+	}
+}
+
+// exclusive lets at most one of two flags be given.
+func exclusive(cmd *cobra.Command, one, other string) {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed(one) && cmd.Flags().Changed(other) {
+			return usagef("%sgive either --%s or --%s", named(cmd), one, other)
+		}
+		return nil
 	}
 }
 

@@ -55,7 +55,7 @@ With --json the answer is printed without the graph; add -o FILE to have it as w
 	f.StringArrayVar(&in.sbids, "sbid", nil, "only this SBID of the source: `N` (repeatable)")
 	projectFlag(cmd, &in.project)
 	outFlag(cmd, &in.out, "write the graph to `FILE`")
-	cmd.MarkFlagsMutuallyExclusive("manifest", "source")
+	exclusive(cmd, "manifest", "source")
 	return cmd
 }
 

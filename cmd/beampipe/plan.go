@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -70,6 +71,9 @@ func (p *page) planDiscovery(x control.ProjectPlan) {
 		if part.n > 0 {
 			p.field("", "%s %s", count(part.n, "source"), part.what)
 		}
+	}
+	for _, a := range x.Archives {
+		p.field("", "%s", p.red(fmt.Sprintf("archive %s did not answer the daemon, since %s; see: beampipe health", a.Subject, when(a.Since))))
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Archives)) {
 		if s := d.Archives[name]; s.Breaker != "closed" {

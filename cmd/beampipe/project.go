@@ -144,8 +144,11 @@ limits and where each comes from, its graph and patches. With -f no ledger is ne
 func newProjectDiffCmd(a *app) *cobra.Command {
 	var file, graph string
 	cmd := &cobra.Command{
-		Use:     "diff -f FILE",
-		Short:   "Compare a survey file with the active revision",
+		Use:   "diff -f FILE",
+		Short: "Compare a survey file with the active revision",
+		Long: `Compare a survey file with the active revision, and say what it would mean for the sources, from the answers
+that are stored: which would have other records, be signed anew, or be refused. Nothing is activated, no archive
+is asked.`,
 		Example: "  beampipe project diff -f survey.yaml",
 		Args:    arguments(0, 0, "no argument: the file is named with -f"),
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {

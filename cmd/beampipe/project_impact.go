@@ -58,10 +58,18 @@ func (p *page) impact(x *discovery.Impact) {
 			p.line("      … and %d more (--json has them)", len(x.List)-shown+x.More)
 			break
 		}
-		p.line("      %s   %s", s.Source, joined(strings.ReplaceAll(s.Effect, "_", " "), s.Why))
+		p.line("      %s   %s", s.Source, joined(effectText(s.Effect), s.Why))
 		for _, line := range changeLines(s.Changes, 4) {
 			p.line("          %s", line)
 		}
 	}
 	p.line("  %s", x.Next)
+}
+
+// effectText names what a config does to a source.
+func effectText(effect string) string {
+	if effect == discovery.EffectResigned {
+		return "re-signed"
+	}
+	return strings.ReplaceAll(effect, "_", " ")
 }

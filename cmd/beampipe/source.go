@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -117,6 +119,12 @@ func (a *app) printImport(r control.ImportReport, name string) error {
 		"the others are registered; correct the refused ones and give them again")
 }
 
+// outcomes are what a discovery can end with.
+var outcomes = []string{
+	ledger.OutcomeChanged, ledger.OutcomeUnchanged, ledger.OutcomeNoData, ledger.OutcomeMissing, ledger.OutcomeGone,
+	ledger.OutcomeAmbiguous, ledger.OutcomeRefused, ledger.OutcomeError,
+}
+
 func newSourceListCmd(a *app) *cobra.Command {
 	var q control.SourceQuery
 	var pending, enabled, disabled, quarantined, missing bool
@@ -128,6 +136,9 @@ func newSourceListCmd(a *app) *cobra.Command {
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
 			if q.Limit < 1 {
 				return usagef("source list: --limit %d: expected a number above 0", q.Limit)
+			}
+			if q.Outcome != "" && !slices.Contains(outcomes, q.Outcome) {
+				return usagef("source list: --outcome %.40q: expected one of %s", q.Outcome, strings.Join(outcomes, ", "))
 			}
 			if pending {
 				q.Pending = &pending
@@ -158,7 +169,7 @@ func newSourceListCmd(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&q.Project, "project", "", "only of this `PROJECT`")
 	f.StringVar(&q.Prefix, "prefix", "", "only identifiers that begin with `TEXT`")
-	f.StringVar(&q.Outcome, "outcome", "", "only those whose last discovery ended with this `OUTCOME`: changed, unchanged, no_data, missing, gone, ambiguous, refused, error")
+	f.StringVar(&q.Outcome, "outcome", "", "only those whose last discovery ended with this `OUTCOME`: "+strings.Join(outcomes, ", "))
 	f.BoolVar(&pending, "pending", false, "only those that wait for a run")
 	f.BoolVar(&enabled, "enabled", false, "only enabled ones")
 	f.BoolVar(&disabled, "disabled", false, "only disabled ones")
@@ -167,7 +178,7 @@ func newSourceListCmd(a *app) *cobra.Command {
 	f.BoolVar(&q.Removed, "removed", false, "removed ones too")
 	f.IntVar(&q.Limit, "limit", 100, "at most `N`")
 	f.StringVar(&q.After, "after", "", "only those behind this `IDENTIFIER`")
-	cmd.MarkFlagsMutuallyExclusive("enabled", "disabled")
+	exclusive(cmd, "enabled", "disabled")
 	return cmd
 }
 

@@ -84,7 +84,11 @@ func (p *page) sourceDetail(d control.SourceDetail) {
 	s := d.Source
 	p.line("%s (%s)   %s", p.bold(s.Identifier), s.Project, p.outcome(s))
 	p.field("registered", "%s by %s", when(s.RegisteredAt), s.RegisteredBy)
-	p.field("checked", "%s, next %s", whenOrNever(s.LastCheckedAt), when(s.NextDueAt))
+	own := ""
+	if s.StaleAfterHours != nil {
+		own = fmt.Sprintf(", every %d h (set for it alone)", *s.StaleAfterHours)
+	}
+	p.field("checked", "%s, next %s%s", whenOrNever(s.LastCheckedAt), when(s.NextDueAt), own)
 	p.field("signature", "%s, last executed %s", short(s.Signature), short(s.LastExecutedSignature))
 	if s.Pending {
 		p.field("pending", "since %s (%s)", whenOrNever(s.PendingAt), ageOr(d.At, s.PendingAt, "unknown"))
@@ -227,8 +231,14 @@ func (p *page) sourceWhy(w control.SourceWhy) {
 	p.line("%s (%s)   %s", p.bold(s.Identifier), s.Project, state)
 	p.line("  %s", w.Sentence)
 	p.field("discovered", "%s", discovered(w))
-	if w.LastChange != nil {
-		p.fields("changed", changeLines(w.LastChange.Changes, maxChangeLines))
+	var r discoveryReport
+	told := decode(w.Discovery, &r)
+	if c := w.LastChange; c != nil {
+		lines := changeLines(c.Changes, maxChangeLines)
+		if told && !c.At.IsZero() && c.At.Before(r.At) { // an earlier discovery than the one above found it
+			lines = append([]string{"at " + when(c.At)}, lines...)
+		}
+		p.fields("changed", lines)
 	}
 	p.field("signature", "%s", signatureText(w))
 	if s.LastError != "" && !strings.Contains(w.Sentence, s.LastError) {
@@ -241,15 +251,16 @@ func (p *page) sourceWhy(w control.SourceWhy) {
 	if n := len(w.Excluded); n > 0 {
 		p.field("excluded", "%s, see: beampipe dataset list %s", count(n, "dataset"), s.Project)
 	}
-	p.field("admission", "%s", w.Admission)
+	if !strings.Contains(w.Sentence, w.Admission) {
+		p.field("admission", "%s", w.Admission)
+	}
 	if e := w.Execution; e != nil {
 		p.field("execution", "%s, %s since %s", e.ID, p.state(*e), age(w.At, e.UpdatedAt))
 		if e.Error != "" {
 			p.field("", "%s", e.Error)
 		}
 	}
-	var r discoveryReport
-	if decode(w.Discovery, &r) {
+	if told {
 		p.titled("queries", r.queryRows(s.LastError))
 	}
 	p.next(w.Next)
@@ -259,7 +270,7 @@ func (p *page) sourceWhy(w control.SourceWhy) {
 func discovered(w control.SourceWhy) string {
 	data := count(w.Datasets, "dataset")
 	if len(w.SBIDs) > 0 {
-		data += " in SBIDs " + strings.Join(w.SBIDs, ", ")
+		data += " in SBID" + plural(len(w.SBIDs)) + " " + strings.Join(w.SBIDs, ", ")
 	}
 	var r discoveryReport
 	if !decode(w.Discovery, &r) || r.At.IsZero() {
@@ -285,7 +296,7 @@ func signatureText(w control.SourceWhy) string {
 		return ""
 	}
 	text := short(w.Source.Signature)
-	if c := w.LastChange; c != nil && c.Before != "" && c.Before != c.After {
+	if c := w.LastChange; c != nil && c.Before != "" && c.Before != c.After && c.After == w.Source.Signature {
 		text = short(c.Before) + " → " + short(c.After)
 	}
 	if len(w.NotInSigned) > 0 {
@@ -295,6 +306,13 @@ func signatureText(w control.SourceWhy) string {
 		text += ", executed"
 	}
 	return text
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
 }
 
 func isAre(n int) string {

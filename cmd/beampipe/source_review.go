@@ -15,6 +15,7 @@ import (
 
 func newSourceReviewCmd(a *app) *cobra.Command {
 	var notReady bool
+	var project string
 	cmd := &cobra.Command{
 		Use:   "review [PROJECT]",
 		Short: "One table of sources, SBIDs, datasets and flags, for the first look at a survey",
@@ -23,7 +24,7 @@ run. For the first look at a survey, before: beampipe project start`,
 		Example: "  beampipe source review wallaby_hires --not-ready",
 		Args:    arguments(0, 1, "at most one project"),
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
-			project, err := a.project(ctx, c, first(args))
+			project, err := a.oneProject(ctx, c, "source review", args, project)
 			if err != nil {
 				return err
 			}
@@ -37,6 +38,7 @@ run. For the first look at a survey, before: beampipe project start`,
 			return a.print(answer, func(p *page) { p.review(answer) })
 		}),
 	}
+	projectFlag(cmd, &project)
 	cmd.Flags().BoolVar(&notReady, "not-ready", false, "only what cannot be run")
 	return cmd
 }

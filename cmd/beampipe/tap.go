@@ -195,6 +195,7 @@ func newTapTablesCmd(a *app) *cobra.Command {
 
 func newTapJobsCmd(a *app) *cobra.Command {
 	var abort string
+	var abortGiven func() bool
 	cmd := a.tapCommand(&cobra.Command{
 		Use:     "jobs ARCHIVE",
 		Short:   "Jobs in an archive: those that it shows, and those that the ledger keeps",
@@ -204,7 +205,7 @@ func newTapJobsCmd(a *app) *cobra.Command {
 	}, func(ctx context.Context, c control.Control, ref control.ArchiveRef, _ []string) error {
 		var answer control.ArchiveJobs
 		var err error
-		if abort != "" {
+		if abortGiven() {
 			answer, err = c.AbortArchiveJob(ctx, ref, abort)
 		} else {
 			answer, err = c.ArchiveJobs(ctx, ref)
@@ -214,6 +215,7 @@ func newTapJobsCmd(a *app) *cobra.Command {
 		}
 		return a.print(answer, func(p *page) { p.archiveJobs(answer) })
 	})
+	abortGiven = func() bool { return cmd.Flags().Changed("abort") }
 	cmd.Flags().StringVar(&abort, "abort", "", "stop the job with this `URL`")
 	return cmd
 }

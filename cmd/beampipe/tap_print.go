@@ -100,10 +100,10 @@ func limitText(l tap.Limit) string {
 func timeLimitText(l tap.TimeLimit) string {
 	var parts []string
 	if l.Default > 0 {
-		parts = append(parts, l.Default.Round(time.Second).String()+" by default")
+		parts = append(parts, span(l.Default)+" by default")
 	}
 	if l.Hard > 0 {
-		parts = append(parts, l.Hard.Round(time.Second).String()+" at most")
+		parts = append(parts, span(l.Hard)+" at most")
 	}
 	return strings.Join(parts, ", ")
 }

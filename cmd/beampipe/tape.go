@@ -16,7 +16,7 @@ type tape struct{ record, replay string }
 func (a *app) tapeFlags(cmd *cobra.Command) {
 	cmd.Flags().Var((*folder)(&a.tape.record), "record", "keep every answer of an archive in folder `DIR`")
 	cmd.Flags().Var((*folder)(&a.tape.replay), "replay", "take every answer from folder `DIR`; no archive is asked")
-	cmd.MarkFlagsMutuallyExclusive("record", "replay")
+	exclusive(cmd, "record", "replay")
 }
 
 // folder is a flag's value that cannot be blank: a tape that was meant and not named would ask the archives.

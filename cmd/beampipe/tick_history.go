@@ -10,10 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"beampipe/control"
+	"beampipe/ledger"
 )
 
 func newTickListCmd(a *app) *cobra.Command {
 	var q control.TickQuery
+	var beforeGiven func() bool
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "Ticks that did something, the newest first",
@@ -24,11 +26,14 @@ func newTickListCmd(a *app) *cobra.Command {
 			if q.Limit < 1 {
 				return usagef("tick list: --limit %d: expected a number above 0", q.Limit)
 			}
+			if beforeGiven() && q.Before < 1 {
+				return usagef("tick list: --before %d: expected the number of a tick", q.Before)
+			}
 			answer, err := c.ListTicks(ctx, q)
 			if err != nil {
 				return err
 			}
-			if err := a.print(answer, func(p *page) { p.tickList(answer) }); err != nil {
+			if err := a.print(answer, func(p *page) { p.tickList(answer, q.Project+q.Kind != "" || q.Before != 0) }); err != nil {
 				return err
 			}
 			if answer.More {
@@ -38,6 +43,7 @@ func newTickListCmd(a *app) *cobra.Command {
 		}),
 	}
 	f := cmd.Flags()
+	beforeGiven = func() bool { return f.Changed("before") }
 	f.StringVar(&q.Project, "project", "", "only of this `PROJECT`")
 	f.StringVar(&q.Kind, "kind", "", "only of this `KIND`: discovery, execution, poll")
 	f.IntVar(&q.Limit, "limit", 50, "at most `N`")
@@ -65,13 +71,16 @@ func newTickShowCmd(a *app) *cobra.Command {
 	}
 }
 
-func (p *page) tickList(l control.TickList) {
-	if len(l.Ticks) == 0 {
+func (p *page) tickList(l control.TickList, narrowed bool) {
+	switch {
+	case len(l.Ticks) == 0 && narrowed:
+		p.line("no tick is like that")
+	case len(l.Ticks) == 0:
 		p.line("no tick has done anything yet; one by hand: beampipe tick discovery")
-	} else {
+	default:
 		var rows [][]any
 		for _, t := range l.Ticks {
-			rows = append(rows, []any{t.ID, when(t.BeganAt), orElse(t.Project, "–"), t.Kind, took(t.EndedAt.Sub(t.BeganAt)), counters(t.Counters), cut(t.Reason, 80)})
+			rows = append(rows, []any{t.ID, when(t.BeganAt), orElse(t.Project, "–"), t.Kind, took(t.EndedAt.Sub(t.BeganAt)), counters(did(t)), cut(t.Reason, 80)})
 		}
 		p.table("", []string{"TICK", "BEGAN", "PROJECT", "KIND", "TOOK", "DID", "ENDED"}, rows)
 	}
@@ -80,6 +89,13 @@ func (p *page) tickList(l control.TickList) {
 		rows = append(rows, []any{orElse(s.Project, "all"), s.Kind, whenOrNever(s.LastRunAt), s.Reason})
 	}
 	p.titled("last of each kind", rows)
+}
+
+// did gives what a tick counted, without the time that stands beside it anyway.
+func did(t ledger.TickRun) map[string]int {
+	counters := maps.Clone(t.Counters)
+	delete(counters, "took_ms")
+	return counters
 }
 
 func orElse(text, otherwise string) string {
@@ -96,7 +112,7 @@ func (p *page) tickDetail(d control.TickDetail) {
 	p.field("ended", "%s", t.Reason)
 	p.field("note", "%s", t.Note)
 	var counters [][]any
-	for _, name := range slices.Sorted(maps.Keys(t.Counters)) {
+	for _, name := range slices.Sorted(maps.Keys(did(t))) {
 		counters = append(counters, []any{strings.ReplaceAll(name, "_", " "), t.Counters[name]})
 	}
 	p.titled("counters", counters)

@@ -69,6 +69,18 @@ func took(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
+// span shows a duration that somebody chose, in the largest unit that holds it whole: "48 h".
+func span(d time.Duration) string {
+	d = d.Round(time.Second)
+	switch {
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%d h", int64(d/time.Hour))
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%d min", int64(d/time.Minute))
+	}
+	return fmt.Sprintf("%d s", int64(d/time.Second))
+}
+
 // short gives the first digits of a digest.
 func short(digest string) string {
 	if digest == "" {
