@@ -8,7 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"beampipe/fault"
 	"beampipe/ledger"
 )
 
@@ -42,9 +41,9 @@ type Engine struct {
 	wait     func(ctx context.Context, d time.Duration) error
 
 	failing  troubled // sources that failed again and again
-	refused  troubled // sources whose last answer could not be used
 	suspects troubled // sources that would have lost their data together with many others
 
+	masses  masses
 	uploads uploadLog
 
 	mu   sync.Mutex
@@ -102,7 +101,7 @@ func (e *Engine) asked(ctx context.Context, archive string, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	unavailable := fault.KindOf(err) == fault.Unavailable
+	unavailable := silent(err)
 	e.mu.Lock()
 	was, seen := e.down[archive]
 	e.down[archive] = unavailable

@@ -6,6 +6,7 @@ import (
 
 	"beampipe/fault"
 	"beampipe/ledger"
+	"beampipe/vo/tap"
 )
 
 // maxErrorText bounds the stored text of a failure.
@@ -31,6 +32,8 @@ func failed(err error) (outcome, text string) {
 	switch {
 	case errors.As(err, &mixed):
 		outcome = ledger.OutcomeAmbiguous
+	case silent(err):
+		outcome = ledger.OutcomeError
 	case fault.KindOf(err) == fault.Invalid || errors.As(err, &ours):
 		outcome = ledger.OutcomeRefused
 	default:
@@ -55,5 +58,10 @@ func quarantines(d ledger.Discovery) bool {
 
 // unreachable reports whether the archive of the primary query could not be asked about a source.
 func (a *asked) unreachable() bool {
-	return fault.KindOf(a.err) == fault.Unavailable && len(a.answer.Queries) == 0
+	return silent(a.err) && len(a.answer.Queries) == 0
+}
+
+// silent reports whether an error says that the archive gave no answer to a query, not even a refusal.
+func silent(err error) bool {
+	return fault.KindOf(err) == fault.Unavailable || errors.Is(err, tap.ErrNoService)
 }

@@ -32,8 +32,10 @@ func stillMissing(d *ledger.Discovery) {
 }
 
 // acceptedGone reports whether an answer that shows this much, together with those before it, is enough.
+// An operator accepted what was missing then: an answer that shows other data, or none at all, is not it.
+// Answers that an older version stored have no digest.
 func acceptedGone(s ledger.Source, digest string, now time.Time) bool {
-	if s.AcceptMissingAt != nil {
+	if s.AcceptMissingAt != nil && (s.GoneDigest == digest || s.GoneDigest == "") {
 		return true
 	}
 	return s.GoneDigest == digest && s.GoneAnswers >= GoneAnswers-1 && s.GoneSince != nil && !s.GoneSince.After(now.Add(-GoneAfter))

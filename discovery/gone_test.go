@@ -187,6 +187,23 @@ func TestVanishedDataIsGoneAfterThreeAgreeingAnswersOverTwoDays(t *testing.T) {
 			},
 		},
 		{
+			name: "an operator accepts it and then the archive shows nothing", vanish: []string{two}, looks: days(3), want: ledger.OutcomeMissing,
+			between: func(w *world, look int) {
+				w.line.breaks = nil
+				if look == 1 {
+					must(w.t, w.ledger.Write(context.Background(), func(tx *ledger.Tx) error {
+						return tx.AcceptMissing(w.source(watched), "withdrawn by the archive", "user:test")
+					}))
+					w.line.breaks = map[string]string{"obscore": "empty"}
+				}
+			},
+			then: func(t *testing.T, w *world, before string) {
+				if s := w.source(watched); s.Signature != before || s.AcceptMissingAt != nil {
+					t.Errorf("source %+v", s)
+				}
+			},
+		},
+		{
 			name: "an operator accepts it and it is shown again", vanish: []string{two}, looks: days(2), want: ledger.OutcomeUnchanged,
 			between: func(w *world, look int) {
 				if look == 1 {

@@ -46,8 +46,8 @@ func (s *troubled) set(project, identifier string, in bool) {
 	s.in[project][identifier] = true
 }
 
-// watch remembers which sources fail again and again, which gave an answer that cannot be used, and which
-// would have lost their data together with many others, until they give another answer.
+// watch remembers which sources fail again and again, and which would have lost their data together with
+// many others, until they give another answer.
 func (e *Engine) watch(project string, g guarded) {
 	for identifier := range g.suspect {
 		e.suspects.set(project, identifier, true)
@@ -56,11 +56,7 @@ func (e *Engine) watch(project string, g guarded) {
 		d := c.discovery
 		failed := d.Outcome == ledger.OutcomeError || refusal(d.Outcome)
 		e.failing.set(project, d.Source.Identifier, failed && d.Source.Failures+1 >= patience && d.Source.QuarantinedAt == nil && !quarantines(d))
-		if refusal(d.Outcome) {
-			e.refused.set(project, d.Source.Identifier, true)
-		}
 		if !failed {
-			e.refused.set(project, d.Source.Identifier, false)
 			e.suspects.set(project, d.Source.Identifier, false)
 		}
 	}
@@ -71,14 +67,14 @@ const maxForgotten = 1000
 
 // forget drops troubled sources that are no longer discovered.
 func (e *Engine) forget(v ledger.View, project string) error {
-	for _, set := range []*troubled{&e.failing, &e.refused, &e.suspects} {
+	for _, set := range []*troubled{&e.failing, &e.suspects} {
 		names := sortedKeys(set.of(project))
 		for _, identifier := range names[:min(len(names), maxForgotten)] {
 			s, err := v.Source(project, identifier)
 			if err != nil {
 				return err
 			}
-			if !s.Enabled || s.RemovedAt != nil || (s.QuarantinedAt != nil && set != &e.refused) {
+			if !s.Enabled || s.RemovedAt != nil || s.QuarantinedAt != nil {
 				set.set(project, identifier, false)
 			}
 		}

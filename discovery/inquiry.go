@@ -8,6 +8,7 @@ import (
 
 	"beampipe/configs"
 	"beampipe/fault"
+	"beampipe/ledger"
 )
 
 // MaxSBIDs bounds the SBIDs of one source: each costs a request per enrichment, or a key of a set.
@@ -18,15 +19,17 @@ type asked struct {
 	answer   answer
 	report   *Report
 	owner    ownership
-	requests int   // one that several sources share counts with the first of them
-	err      error // why the answer is not whole
-	cut      bool  // ctx has ended: nothing is known
+	digest   string // SHA-256 of the answer that is stored, "" = none
+	requests int    // one that several sources share counts with the first of them
+	err      error  // why the answer is not whole
+	cut      bool   // ctx has ended: nothing is known
 }
 
 // inquiry puts a project's questions about the sources of a batch.
 type inquiry struct {
 	engine  *Engine
 	project *configs.Project
+	sources []ledger.Source
 	forms   *formLog // of the tick
 	heard   []asked  // by source
 }
@@ -38,8 +41,9 @@ type question struct {
 	sbid   string
 	vars   map[string]string
 
-	table    table // the answer, unless err
-	err      error
+	answered bool // table is the answer
+	table    table
+	err      error // why there is none
 	requests int
 	report   QueryReport
 }
@@ -49,14 +53,14 @@ type question struct {
 // sources whose question failed, and they are not asked about further.
 func (b *batch) ask(ctx context.Context) []asked {
 	t := b.tick
-	n := &inquiry{engine: t.engine, project: t.project, forms: &t.forms, heard: make([]asked, len(b.sources))}
+	n := &inquiry{engine: t.engine, project: t.project, sources: b.sources, forms: &t.forms, heard: make([]asked, len(b.sources))}
 	began := t.engine.ledger.Now()
-	view := t.engine.ledger.View(ctx)
+	known, err := b.stored(ctx)
 	for i, s := range b.sources {
 		a := &n.heard[i]
 		a.report = &Report{At: began, Queries: []QueryReport{}}
-		a.owner = ownership{project: t.project, identifier: s.Identifier, shapes: &t.shapes}
-		a.owner.longer, a.err = view.IdentifiersBeginning(t.id, s.Identifier)
+		a.owner = ownership{project: t.project, identifier: s.Identifier, longer: known.longer[s.Identifier], shapes: &t.shapes}
+		a.digest, a.err = known.digests[s.ID], err
 	}
 	if n.hasSets() {
 		n.together(ctx)
@@ -67,6 +71,25 @@ func (b *batch) ask(ctx context.Context) []asked {
 		n.heard[i].cut = n.heard[i].err != nil && ctx.Err() != nil
 	}
 	return n.heard
+}
+
+// storedBefore is what the ledger has of a batch's sources before they are asked about.
+type storedBefore struct {
+	longer  map[string][]string // by identifier
+	digests map[int64]string    // of the stored answers, by source
+}
+
+// stored reads it for all sources at once.
+func (b *batch) stored(ctx context.Context) (known storedBefore, err error) {
+	identifiers, ids := make([]string, len(b.sources)), make([]int64, len(b.sources))
+	for i, s := range b.sources {
+		identifiers[i], ids[i] = s.Identifier, s.ID
+	}
+	view := b.tick.engine.ledger.View(ctx)
+	if known.longer, err = view.LongerIdentifiers(b.tick.id, identifiers); err == nil {
+		known.digests, err = view.AnswerDigests(ids)
+	}
+	return known, err
 }
 
 // hasSets tells whether a query can be asked for several sources at once.
@@ -198,6 +221,8 @@ func (n *inquiry) file(q *question) {
 	case a.err != nil:
 	case q.err != nil:
 		a.err = q.err
+	case !q.answered: // an answer without rows is one that came
+		a.err = fmt.Errorf("defect: query %q for %s was not asked", config.Name, a.owner.identifier)
 	case enrichment:
 		a.answer.Enrichments = append(a.answer.Enrichments, named)
 	default:

@@ -4,17 +4,54 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
+	"time"
 
 	"beampipe/fault"
 	"beampipe/ledger"
 )
 
-// mass counts what many sources of a project do in one tick. New data of one source is news; that of a
-// twentieth of the survey within a tick is more likely an archive that was rebuilt.
+// mass is what many sources of a project do in one tick, or in ticks that go on with each other. New data
+// of one source is news; that of a twentieth of the survey at once is more likely an archive that was
+// rebuilt.
 type mass struct {
-	changed int             // sources that had data before and have other data now
+	since   time.Time       // when the first of the ticks began
+	changed map[string]bool // sources that had data before and have other data now
 	missing map[string]bool // sources that had all their data before and do not now
-	braked  bool            // by this tick
+	braked  bool            // by this
+}
+
+// masses keeps the mass of a project's last tick while the next one goes on with it: where its limits end
+// a tick before all is asked that is due, the ticks are slices of one.
+type masses struct {
+	mu sync.Mutex
+	of map[string]mass
+}
+
+// resume gives what a tick that begins now goes on with. That lasts for one round: after a time in which
+// every source is asked once, another begins.
+func (l *masses) resume(project string, now time.Time, round time.Duration) mass {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m, ok := l.of[project]; ok && now.Sub(m.since) < round {
+		return m
+	}
+	return mass{since: now}
+}
+
+// keep remembers a tick's mass when sources that are due were left by it.
+func (l *masses) keep(project, reason string, m mass) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch reason {
+	case ReasonMaxBatches, ReasonMaxSources, ReasonQueueFull, ReasonInFlight, ReasonProjectCap, ReasonStopped, ReasonUnavailable:
+		if l.of == nil {
+			l.of = map[string]mass{}
+		}
+		l.of[project] = m
+	default:
+		delete(l.of, project)
+	}
 }
 
 // guarded is what is stored of a batch after the limits of mass_change were held against it.
@@ -35,14 +72,13 @@ type guarded struct {
 func (t *Tick) guard(tx *ledger.Tx, list []concluded) (guarded, error) {
 	g := guarded{list: slices.Clone(list), mass: t.mass.with(list)}
 	suspects := union(t.engine.suspects.of(t.id), g.mass.missing)
-	refused := union(t.engine.refused.of(t.id), refusals(list))
-	over, err := t.shares(tx.View, list, g.mass.changed, len(suspects), len(refused))
+	over, err := t.shares(tx.View, list, len(g.mass.changed), len(suspects))
 	if err != nil {
 		return g, err
 	}
 	if over.changed.over && !g.mass.braked {
 		g.mass.braked = true
-		g.brake = fmt.Sprintf("the discovery tick of %s found other data for %s at once; %s", ledger.Stamp(t.began), over.changed, t.massLimit())
+		g.brake = fmt.Sprintf("discovery since %s found other data for %s at once; %s", ledger.Stamp(g.mass.since), over.changed, t.massLimit())
 		if _, err := tx.Brake(t.id, g.brake); err != nil {
 			return g, err
 		}
@@ -73,14 +109,14 @@ type shares struct {
 	gone                      share // sources that are missing now, where one is about to be taken for gone
 }
 
-func (t *Tick) shares(v ledger.View, list []concluded, changed, missing, refused int) (s shares, err error) {
+func (t *Tick) shares(v ledger.View, list []concluded, changed, missing int) (s shares, err error) {
 	if s.changed, err = t.tooMany(v, changed); err != nil {
 		return s, err
 	}
 	if s.missing, err = t.tooMany(v, missing); err != nil {
 		return s, err
 	}
-	if s.refused, err = t.tooMany(v, refused); err != nil {
+	if s.refused, err = t.tooManyRefused(v, list); err != nil {
 		return s, err
 	}
 	s.gone, err = t.tooManyMissing(v, list)
@@ -96,37 +132,32 @@ func (t *Tick) suspectFault(d *ledger.Discovery, why string) {
 
 // with adds a batch to the counts.
 func (m mass) with(list []concluded) mass {
-	m.missing = union(m.missing)
+	m.changed, m.missing = union(m.changed), union(m.missing)
 	for _, c := range list {
 		d := c.discovery
-		if d.Outcome == ledger.OutcomeChanged && hadData(d.Source) {
-			m.changed++
+		switch {
+		case lostData(d):
+			if d.Source.MissingSince == nil {
+				m.missing[d.Source.Identifier] = true
+			}
+		case d.Outcome != ledger.OutcomeError && !refusal(d.Outcome):
+			delete(m.missing, d.Source.Identifier)
 		}
-		if lostData(d) && d.Source.MissingSince == nil {
-			m.missing[d.Source.Identifier] = true
+		if d.Outcome == ledger.OutcomeChanged && hadData(d.Source) {
+			m.changed[d.Source.Identifier] = true
 		}
 	}
 	return m
-}
-
-// refusals names the sources of a batch whose answers cannot be used.
-func refusals(list []concluded) map[string]bool {
-	set := map[string]bool{}
-	for _, c := range list {
-		if refusal(c.discovery.Outcome) {
-			set[c.discovery.Source.Identifier] = true
-		}
-	}
-	return set
 }
 
 // hadData reports whether a source was known with data: neither its first discovery nor the first data
 // after there was none.
 func hadData(s ledger.Source) bool { return s.Signature != "" && s.Signature != NoDataSignature }
 
-// lostData reports whether an answer shows less than what is known, unless an operator said that it may.
+// lostData reports whether an answer shows less than what is known, unless it is what an operator said
+// that it may lack.
 func lostData(d ledger.Discovery) bool {
-	return (d.Outcome == ledger.OutcomeMissing || d.Outcome == ledger.OutcomeGone) && d.Source.AcceptMissingAt == nil
+	return d.Outcome == ledger.OutcomeMissing || d.Outcome == ledger.OutcomeGone && d.Source.AcceptMissingAt == nil
 }
 
 // share is a number of sources and, where it is past the limits, of how many enabled ones.
@@ -170,6 +201,32 @@ func (t *Tick) tooManyMissing(v ledger.View, list []concluded) (share, error) {
 		return share{}, err
 	}
 	return t.tooMany(v, len(missing))
+}
+
+// tooManyRefused holds the sources whose answers cannot be used now against the limits, where one of a
+// batch is about to be set aside. Where it is every source of several, it is none of them either.
+func (t *Tick) tooManyRefused(v ledger.View, list []concluded) (share, error) {
+	if !slices.ContainsFunc(list, func(c concluded) bool { return quarantines(c.discovery) }) {
+		return share{}, nil
+	}
+	n, err := v.CountRefused(t.id)
+	if err != nil {
+		return share{}, err
+	}
+	for _, c := range list { // the ledger does not know yet
+		switch before, now := c.discovery.Source.Refusals > 0, c.discovery.Outcome; {
+		case !before && refusal(now):
+			n++
+		case before && !refusal(now) && now != ledger.OutcomeError:
+			n--
+		}
+	}
+	s, err := t.tooMany(v, n)
+	if err == nil && !s.over {
+		s.of, err = v.CountEnabled(t.id)
+		s.over = s.of > 1 && n >= s.of
+	}
+	return s, err
 }
 
 func (t *Tick) massLimit() string {

@@ -124,5 +124,5 @@ func (n *inquiry) take(q *question, got *tap.Table) {
 		q.table, err = latest(config, own)
 		q.report.Older = len(own.Rows) - len(q.table.Rows)
 	}
-	q.err = err
+	q.answered, q.err = err == nil, err
 }

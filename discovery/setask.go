@@ -135,6 +135,10 @@ func (n *inquiry) refused(r request, cause error) []request {
 	n.engine.log.Warn("an archive refused a query for several sources", "project", n.project.Metadata.ID, "query", config.Name,
 		"form", config.Batch[r.form].Form(), "values", len(r.keys), "refusals", times, "error", cause)
 	if config.NeedsUpload() && r.form == len(config.Batch)-1 {
+		if silent(cause) { // it was no value that was refused
+			n.fail(r.questions(), cause)
+			return nil
+		}
 		return n.halve(r, cause)
 	}
 	return n.otherwise(r, cause)

@@ -26,19 +26,20 @@ func (n *inquiry) deal(r request, got *tap.Table) []request {
 		drop = -1
 	}
 	rows, strays := dealRows(r.keys, got, at)
-	undealt := r.undealt(rows, strays)
+	undealt, doubtful := r.undealt(rows, strays), n.doubtful(r, rows)
 	stray := fault.New(fault.Invalid, fmt.Sprintf("the %q of %d of its %d rows is no value that was asked for", f.Key, len(strays), len(got.Rows)),
 		"compare exactly (=), and select as the key what was asked for")
 	for i, k := range r.keys {
 		for _, q := range k.questions {
 			q.report.Strays = len(strays)
-			if !undealt[i] {
+			if !undealt[i] && !doubtful[i] {
 				n.take(q, without(got.Fields, rows[i], drop))
 			}
 		}
 	}
+	again := n.apart(r, doubtful, undealt)
 	if len(strays) == 0 {
-		return nil
+		return again
 	}
 	n.engine.log.Warn("an answer for several sources holds rows of none of them", "project", n.project.Metadata.ID, "query", config.Name,
 		"rows", len(strays), "first", strays[0], "asked again", len(undealt))
@@ -49,7 +50,7 @@ func (n *inquiry) deal(r request, got *tap.Table) []request {
 		}
 	}
 	n.note(questionsOf(keys), r, stray)
-	return n.plan(r.query, r.form+1, questionsOf(keys), stray)
+	return append(again, n.plan(r.query, r.form+1, questionsOf(keys), stray)...)
 }
 
 // keyColumn finds the column of the answer that says whose a row is. Two columns of that name must say

@@ -170,8 +170,10 @@ func (n *inquiry) keys(query, form int, questions []*question) (keys []key, rest
 	return keys, rest
 }
 
-// folded gives a text as an archive may know it that tells neither case nor characters beyond ASCII.
+// folded gives a text as an archive may know it that tells neither case nor characters beyond ASCII, nor
+// one blank from several.
 func folded(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= utf8.RuneSelf:

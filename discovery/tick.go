@@ -76,6 +76,10 @@ func (e *Engine) Begin(ctx context.Context, project string, o TickOptions) (*Tic
 			return err
 		}
 		t.byName = len(t.named) > 0
+		t.mass = mass{since: t.began}
+		if !t.byName {
+			t.mass = e.masses.resume(project, t.began, t.stale(ledger.Source{}))
+		}
 		return e.forget(v, project)
 	})
 	if err != nil {
@@ -356,6 +360,9 @@ func (t *Tick) Finish(ctx context.Context) (Result, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.byName {
+		t.engine.masses.keep(t.id, t.result.Reason, t.mass)
+	}
 	ended := t.engine.ledger.Now()
 	t.result.Took = ended.Sub(t.began)
 	sources, note := t.history.run()

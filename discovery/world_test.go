@@ -350,6 +350,9 @@ func (l *line) broken(req *http.Request, words string) *http.Response {
 	case "empty": // a complete answer without rows
 		w := votable.NewWriter(&doc, []votable.Field{{Name: "filename", Datatype: "char", Arraysize: "*"}})
 		_ = w.Close(votable.StatusOK, "")
+	case "page not found":
+		code = http.StatusNotFound
+		doc.WriteString("<html><body>not found</body></html>")
 	case "html":
 		doc.WriteString("<html><body>moved</body></html>")
 	default:

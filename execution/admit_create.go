@@ -64,7 +64,7 @@ func (a *admission) createBatch(tx *ledger.Tx, batch [][]ledger.ExecutionSource)
 		if len(made) >= room.left() {
 			return made, skipped, room.after(len(made)).String(), nil
 		}
-		group, gone, err := stillPending(tx, group)
+		group, gone, err := a.stillPending(tx, group)
 		skipped = append(skipped, gone...)
 		if err != nil {
 			return nil, nil, "", err
@@ -81,6 +81,8 @@ func (a *admission) createBatch(tx *ledger.Tx, batch [][]ledger.ExecutionSource)
 	return made, skipped, "", nil
 }
 
+const changedMeanwhile = "changed while it was being admitted"
+
 func (a *admission) newExecution(group []ledger.ExecutionSource, depth int) ledger.NewExecution {
 	return ledger.NewExecution{
 		Project: a.Project, ConfigRevision: a.revision,
@@ -93,8 +95,9 @@ func (a *admission) newExecution(group []ledger.ExecutionSource, depth int) ledg
 	}
 }
 
-// stillPending leaves out the sources that changed since they were chosen.
-func stillPending(tx *ledger.Tx, group []ledger.ExecutionSource) (kept []ledger.ExecutionSource, gone []Skip, err error) {
+// stillPending leaves out the sources that changed since they were chosen, or of which something went
+// missing or was excluded.
+func (a *admission) stillPending(tx *ledger.Tx, group []ledger.ExecutionSource) (kept []ledger.ExecutionSource, gone []Skip, err error) {
 	for _, pinned := range group {
 		s, err := tx.SourceByID(pinned.SourceID)
 		if err != nil {
@@ -105,7 +108,18 @@ func stillPending(tx *ledger.Tx, group []ledger.ExecutionSource) (kept []ledger.
 			return nil, nil, err
 		}
 		if !s.Pending || !s.Enabled || s.RemovedAt != nil || s.Signature != pinned.Signature || active != "" {
-			gone = append(gone, Skip{Source: s.Identifier, Reason: "changed while it was being admitted"})
+			gone = append(gone, Skip{Source: s.Identifier, Reason: changedMeanwhile})
+			continue
+		}
+		now, why, err := a.pin(tx.View, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		if why == "" && !slices.Equal(now.SBIDs, pinned.SBIDs) {
+			why = changedMeanwhile
+		}
+		if why != "" {
+			gone = append(gone, Skip{Source: s.Identifier, Reason: why})
 			continue
 		}
 		kept = append(kept, pinned)

@@ -109,6 +109,32 @@ func TestTheBrakeThatComesWhileExecutionsAreMadeStopsThem(t *testing.T) {
 	}
 }
 
+func TestDataThatGoesWhileExecutionsAreMadeIsNotRun(t *testing.T) {
+	for name, tt := range map[string]struct {
+		happens func(r *rig)
+		why     string
+	}{
+		"one SBID is missing": {func(r *rig) {
+			r.outcome("S", ledger.OutcomeMissing, func(d *ledger.Discovery) { d.Changes = []ledger.Change{{Kind: "sbid_gone", SBID: "1"}} })
+		}, changedMeanwhile},
+		"one is excluded":  {func(r *rig) { r.exclude(ledger.Exclusion{SBID: "1"}) }, changedMeanwhile},
+		"all are excluded": {func(r *rig) { r.exclude(ledger.Exclusion{SBID: "1"}, ledger.Exclusion{SBID: "2"}) }, "no dataset"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.standard(0)
+			r.discovered("S", "sig", block("S", "1", "a"), block("S", "2", "b"))
+			a := r.admission("demo")
+			r.must(r.ledger.Snapshot(t.Context(), a.plan))
+			tt.happens(r)
+			r.must(a.create(t.Context()))
+			if len(a.Executions) != 0 || len(a.Skipped) != 1 || !strings.Contains(a.Skipped[0].Reason, tt.why) || !r.source("S").Pending {
+				t.Errorf("%+v", a.Admission)
+			}
+		})
+	}
+}
+
 func TestAPreviewSaysWhatAdmissionDoesAndWritesNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name string

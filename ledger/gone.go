@@ -8,13 +8,15 @@ import (
 )
 
 // storeMissing marks what the archive no longer shows: the SBIDs that d.Changes calls sbid_gone. The
-// signature stays: less is not new data. Answers that agree on what is left are counted.
+// signature stays: less is not new data. Answers that agree on what is left are counted. A person's wish to
+// take it as gone was for what was missing then, and ends when something else is missing.
 func (tx *Tx) storeMissing(d Discovery, report string) error {
 	now := Stamp(tx.now)
 	args := append([]any{now, now}, dueNextArgs(d)...)
-	args = append(args, d.Outcome, report, now, d.GoneDigest, d.GoneDigest, now, d.GoneDigest, d.Source.ID)
+	args = append(args, d.Outcome, report, now, d.GoneDigest, d.GoneDigest, d.GoneDigest, now, d.GoneDigest, d.Source.ID)
 	if err := tx.execOne("store discovery of "+d.Source.Identifier, `UPDATE sources SET last_checked_at = ?, last_attempted_at = ?, `+dueNext+`,
 		last_outcome = ?, last_error = '', failures = 0, refusals = 0, quarantined_at = NULL, report = ?, missing_since = coalesce(missing_since, ?),
+		accept_missing_at = CASE WHEN gone_digest IN ('', ?) THEN accept_missing_at END,
 		gone_answers = CASE WHEN gone_answers > 0 AND gone_digest = ? THEN gone_answers + 1 ELSE 1 END,
 		gone_since = CASE WHEN gone_answers > 0 AND gone_digest = ? THEN gone_since ELSE ? END, gone_digest = ? WHERE id = ?`, args...); err != nil {
 		return err

@@ -175,13 +175,16 @@ func TestMissingDataIsAcceptedByAPerson(t *testing.T) {
 	if got := f.eventTypes(before); got != "source.missing_accepted" || s.AcceptMissingAt == nil || !s.NextDueAt.Equal(f.Now()) || s.MissingSince == nil {
 		t.Errorf("events %s, %+v", got, s)
 	}
-	for outcome, kept := range map[string]bool{OutcomeError: true, OutcomeMissing: true, OutcomeGone: false} {
-		t.Run(outcome, func(t *testing.T) {
+	for _, tt := range []struct {
+		outcome, digest string
+		kept            bool
+	}{{OutcomeError, "", true}, {OutcomeMissing, "d", true}, {OutcomeMissing, "less", false}, {OutcomeGone, "", false}} {
+		t.Run(tt.outcome+" "+tt.digest, func(t *testing.T) {
 			g := newFixture(t)
 			g.discover("A", OutcomeChanged, "s1")
 			g.discover("A", OutcomeMissing, "", left("d"))
 			g.write(func(tx *Tx) error { return tx.AcceptMissing(g.stale("A"), "gone", person) })
-			if s := g.discover("A", outcome, "s2"); (s.AcceptMissingAt != nil) != kept {
+			if s := g.discover("A", tt.outcome, "s2", left(tt.digest)); (s.AcceptMissingAt != nil) != tt.kept {
 				t.Errorf("the wish is kept: %v", s.AcceptMissingAt)
 			}
 		})

@@ -98,6 +98,13 @@ func (v View) CountQuarantined(project string) (n int, err error) {
 	return n, err
 }
 
+// CountRefused counts a project's enabled sources whose last answers cannot be used, those in quarantine
+// among them; its cost is their number.
+func (v View) CountRefused(project string) (n int, err error) {
+	err = v.get("refused sources of "+project, "SELECT count(*) FROM sources WHERE project = ? AND refusals > 0 AND enabled = 1 AND removed_at IS NULL", []any{project}, &n)
+	return n, err
+}
+
 // CountEnabled counts a project's sources that are enabled and not removed, without looking at them.
 func (v View) CountEnabled(project string) (n int, err error) {
 	err = v.get("enabled sources of "+project, "SELECT coalesce((SELECT enabled FROM source_counts WHERE project = ?), 0)", []any{project}, &n)

@@ -133,6 +133,35 @@ func TestATrialThatItsCallerGaveUpIsFollowedByAnother(t *testing.T) {
 	}
 }
 
+func TestATrialThatPanicsIsFollowedByAnother(t *testing.T) {
+	f := newFake(t)
+	b := f.budget(tap.BudgetOptions{Failures: 1, MaxConcurrency: 1})
+	f.sync = func(int, query) reply { return reply{code: 502} }
+	_, _ = ask(t, f.client(tap.Options{Budget: b}), b)
+	f.now = f.now.Add(30 * time.Second)
+	broken, err := tap.New(tap.Options{URL: "http://archive.example/tap", Transport: panics{}, Budget: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_, _ = broken.Query(t.Context(), "q")
+	}()
+	f.sync = func(int, query) reply { return reply{body: good} }
+	if s, err := ask(t, f.client(tap.Options{Budget: b}), b); err != nil || s.Breaker != tap.BreakerClosed || s.InFlight != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// panics is a transport with a defect.
+type panics struct{}
+
+func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("a defect") }
+
 func TestWhileAJobRunsAnOpenBreakerIsWaitedOut(t *testing.T) {
 	f, m := newFake(t), newMemory()
 	b := f.budget(tap.BudgetOptions{Failures: 2})

@@ -37,7 +37,7 @@ func (c *Client) send(ctx context.Context, via *http.Client, req *http.Request, 
 	req.Header.Set("User-Agent", c.options.UserAgent)
 	c.stats.requests.Add(1)
 	begun := c.options.Now()
-	if x.resp, err = via.Do(req); err != nil {
+	if x.resp, err = x.do(via, req); err != nil {
 		return x, err
 	}
 	x.raw = x.resp.Body
@@ -48,6 +48,21 @@ func (c *Client) send(ctx context.Context, via *http.Client, req *http.Request, 
 	}
 	x.body = &answer{src: src, limit: limit, read: &c.stats.bytes}
 	return x, nil
+}
+
+// do sends the request. A panic of the transport gives back what the budget allowed for it: a trial that
+// is never ended would keep the breaker as it is for ever.
+func (x *exchange) do(via *http.Client, req *http.Request) (*http.Response, error) {
+	ended := false
+	defer func() {
+		if !ended {
+			x.tell(ending{verdict: abandoned})
+			x.cancel()
+		}
+	}()
+	resp, err := via.Do(req)
+	ended = true
+	return resp, err
 }
 
 // close ends the exchange and tells the budget how it went.

@@ -22,6 +22,9 @@ var (
 	ErrUploadRefused = errors.New("the archive takes no uploaded tables")
 	// ErrTooLarge says that the request is too large for the archive.
 	ErrTooLarge = errors.New("the request is too large")
+	// ErrNoService says that the query came to no service: what answers at the archive's address is
+	// something else, has moved, or lets us not in. Of the query it says nothing.
+	ErrNoService = errors.New("the query came to no service")
 )
 
 // failure is why an attempt did not give an answer.
@@ -39,6 +42,14 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
+// astray is an error that is ErrNoService beside what it says.
+type astray struct{ error }
+
+func noService(err error) error { return astray{err} }
+
+func (e astray) Unwrap() error        { return e.error }
+func (e astray) Is(target error) bool { return target == ErrNoService } //nolint:errorlint // it is asked by errors.Is
+
 const nothingKnown = "nothing is known; it is asked again later"
 
 // notAnswered judges a request that got no response. x is nil when it was not sent.
@@ -48,7 +59,7 @@ func (c *Client) notAnswered(x *exchange, err error, what string) *failure {
 	}
 	var moved *redirectError
 	if errors.As(err, &moved) {
-		return &failure{err: fault.Wrap(fault.Invalid, moved, what+": not followed", "give the archive's present address in the project's adapters, or with --archive "+c.Name()+"=URL")}
+		return &failure{err: fault.Wrap(fault.Invalid, noService(moved), what+": not followed", "give the archive's present address in the project's adapters, or with --archive "+c.Name()+"=URL")}
 	}
 	var credential *credentialError
 	if errors.As(err, &credential) {
@@ -56,7 +67,7 @@ func (c *Client) notAnswered(x *exchange, err error, what string) *failure {
 		if kind == "" {
 			kind = fault.Invalid
 		}
-		return &failure{err: fault.Wrap(kind, credential.error, what+": credentials", "")}
+		return &failure{err: fault.Wrap(kind, noService(credential.error), what+": credentials", "")}
 	}
 	return c.interrupted(x, err, what)
 }
@@ -105,7 +116,9 @@ func (c *Client) judgeStatus(code int, header http.Header, raw []byte, q *questi
 		}
 		return f
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return &failure{err: fault.New(fault.Invalid, what, "check the credentials for the archive")}
+		return &failure{err: noService(fault.New(fault.Invalid, what, "check the credentials for the archive"))}
+	case (code == http.StatusNotFound || code == http.StatusGone || code == http.StatusMethodNotAllowed) && uws.Message(raw) == "":
+		return &failure{err: noService(fault.New(fault.Invalid, what, "correct the archive's address, or wait until its service is there again"))}
 	}
 	if f := q.refusedForSize(words, what); f != nil {
 		return f

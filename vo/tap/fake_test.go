@@ -49,6 +49,7 @@ type fakeJob struct {
 	seen  int
 	runs  int
 	gone  bool
+	ended time.Time // zero: not said
 }
 
 // query is what was asked.
@@ -236,9 +237,13 @@ func (f *fake) aboutJob(r *http.Request, q query) reply {
 		phases := f.phases(job.n)
 		phase := phases[min(job.seen, len(phases)-1)]
 		job.seen++
-		return reply{body: fmt.Sprintf(`<uws:job xmlns:uws="u" xmlns:xlink="x"><uws:jobId>%s</uws:jobId><uws:phase>%s</uws:phase>
+		times := ""
+		if !job.ended.IsZero() {
+			times = "<uws:endTime>" + job.ended.Format(time.RFC3339) + "</uws:endTime>"
+		}
+		return reply{body: fmt.Sprintf(`<uws:job xmlns:uws="u" xmlns:xlink="x"><uws:jobId>%s</uws:jobId><uws:phase>%s</uws:phase>%s
 <uws:parameters><uws:parameter id="query">%s</uws:parameter></uws:parameters>
-<uws:results><uws:result id="result" xlink:href="/run/%s/results/result"/></uws:results></uws:job>`, id, phase, job.query.one("QUERY"), id)}
+<uws:results><uws:result id="result" xlink:href="/run/%s/results/result"/></uws:results></uws:job>`, id, phase, times, job.query.one("QUERY"), id)}
 	case resource == "results/result":
 		return f.result(job.n, job.query)
 	}

@@ -23,7 +23,8 @@ type Jobs interface {
 	Forget(ctx context.Context, key string) error
 }
 
-// lookUp finds the job that an earlier process left for a question, where it can still be used.
+// lookUp finds the job that an earlier process left for a question, where it can still be used: one that
+// is still at work, or that ended no longer than MaxWait ago.
 func (c *Client) lookUp(ctx context.Context, q *question) error {
 	q.looked = true
 	if c.options.Jobs == nil {
@@ -46,7 +47,7 @@ func (c *Client) lookUp(ctx context.Context, q *question) error {
 		return nil
 	case err != nil, job.Phase == uws.Archived, job.Phase == uws.Aborted: // gone, or not ours any more
 		return c.forget(ctx, q, what)
-	case !q.isOf(job):
+	case !q.isOf(job), c.outdated(job):
 		c.discard(ctx, address, job.Phase)
 		return c.forget(ctx, q, what)
 	}
@@ -70,6 +71,11 @@ func kindOr(err error, other fault.Kind) fault.Kind {
 func (q *question) isOf(job uws.Job) bool {
 	query, said := job.Parameter("QUERY")
 	return !said || strings.TrimSpace(query) == "" || flat(query) == flat(q.adql)
+}
+
+// outdated holds for the result of a job that ended too long ago to be an answer to a question asked now.
+func (c *Client) outdated(job uws.Job) bool {
+	return job.Phase == uws.Completed && job.Ended != nil && c.options.Now().Sub(*job.Ended) > c.options.MaxWait
 }
 
 // attemptAsync asks with a job: makes it or goes on with the one there is, waits for its end, reads

@@ -334,6 +334,53 @@ func upTo(q query, have int) reply {
 	return reply{body: body + `</RESOURCE></VOTABLE>`}
 }
 
+func TestAnAnswerOfExactlyMAXRECRowsIsNotTakenForTheWhole(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		have  int
+		want  string // the MAXRECs sent
+		whole bool
+	}{
+		{"fewer", 9, "10", true},
+		{"exactly as many", 10, "10 100", true},
+		{"more", 25, "10 100", true},
+		{"more than our limit", 5000, "10 100 300", false},
+	} {
+		for _, mode := range []tap.Mode{tap.Sync, tap.Async} {
+			f := newFake(t)
+			var sent []string
+			cut := func(_ int, q query) reply { // says nothing of what it leaves out
+				sent = append(sent, q.one("MAXREC"))
+				return reply{body: strings.Replace(upTo(q, tt.have).body, `<INFO name="QUERY_STATUS" value="OVERFLOW"/>`, "", 1)}
+			}
+			f.sync, f.result = cut, cut
+			table, err := f.client(tap.Options{MaxRecLimit: 300, Mode: mode}).Run(t.Context(), tap.Request{ADQL: "q", MaxRec: 10})
+			if got := strings.Join(sent, " "); got != tt.want || (err == nil) != tt.whole || tt.whole && len(table.Rows) != tt.have {
+				t.Errorf("%s, %s: sent %s, %v", tt.name, mode, got, err)
+			}
+			if !tt.whole && (!errors.Is(err, votable.ErrOverflow) || len(f.left()) != 0) {
+				t.Errorf("%s, %s: %v, left %v", tt.name, mode, err, f.left())
+			}
+		}
+	}
+}
+
+func TestTheResultOfAJobThatEndedLongAgoIsNoAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		ended time.Duration // ago
+		anew  bool
+	}{{29 * time.Minute, false}, {20 * time.Hour, true}} {
+		f, m := newFake(t), newMemory()
+		f.jobs["9"] = &fakeJob{n: 9, query: query{form: map[string][]string{"QUERY": {"q"}}}, ended: f.now.Add(-tt.ended)}
+		m.urls["k"] = "http://archive.example/run/9"
+		f.phases = func(int) []string { return []string{"COMPLETED"} }
+		c := f.client(tap.Options{Mode: tap.Async, Jobs: m})
+		if _, err := c.Run(t.Context(), tap.Request{ADQL: "q", Key: "k"}); err != nil || (f.creates == 1) != tt.anew || !f.jobs["9"].gone || len(m.urls) != 0 {
+			t.Errorf("ended %s ago: %v, %d jobs, kept %v", tt.ended, err, f.creates, m.urls)
+		}
+	}
+}
+
 func TestAnOverflowRaisesTheLimitUpToThoseOfTheArchiveAndOurs(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

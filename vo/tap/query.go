@@ -42,14 +42,14 @@ func (c *Client) Query(ctx context.Context, adql string) (*Table, error) {
 }
 
 // Run runs a query and gives its whole answer. A failure that may pass is retried as Options.Retries
-// says, also in the middle of the rows. After an OVERFLOW it asks again with ten times the MAXREC,
-// up to the archive's hard limit and Options.MaxRecLimit.
+// says, also in the middle of the rows. After an OVERFLOW, or exactly MAXREC rows without a word, it
+// asks again with ten times the MAXREC, up to the archive's hard limit and Options.MaxRecLimit.
 //
 // Errors: fault.Unavailable for timeouts, broken connections, HTTP 408, 429 and 5xx, answers that
 // are cut or are no VOTable, refusals for a busy archive, an open breaker (ErrCircuitOpen) and jobs
 // that did not end in Options.MaxWait; fault.Invalid, with the archive's own words, for every other
-// refusal, wrapping votable.ErrOverflow for an answer that is not whole, ErrTooLarge and
-// ErrUploadRefused. When ctx ends, its error is in the chain.
+// refusal, wrapping votable.ErrOverflow for an answer that is not whole, ErrTooLarge,
+// ErrUploadRefused and ErrNoService. When ctx ends, its error is in the chain.
 //
 // When ctx ends while a job runs, the job stays where Options.Jobs keeps its address, and a Run of
 // the same Key goes on with it, in this process or in a later one.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -55,11 +56,23 @@ func (c *Client) read(ctx context.Context, req *http.Request, q *question, s sin
 	s.begin(rd.Fields())
 	for rows := 0; ; rows++ {
 		if err := rd.Next(nil); err != nil {
-			return rows > 0, c.ended(x, err, rd, q, rows, what)
+			if err = c.ended(x, err, rd, q, rows, what); err == nil && s.again && q.raise && rows == q.maxRec {
+				err = c.full(q, what)
+			}
+			return rows > 0, err
 		}
 		if err := s.row(rd.Fields(), rd.Text()); err != nil {
 			return true, err
 		}
+	}
+}
+
+// full is the failure of an answer that has as many rows as were asked for and no OVERFLOW: not every
+// service says that it left rows out, and it costs one more question to know.
+func (c *Client) full(q *question, what string) *failure {
+	return &failure{
+		err:  fault.Wrap(fault.Invalid, votable.ErrOverflow, fmt.Sprintf("%s: it has just as many rows as MAXREC allows, %d", what, q.maxRec), "raise the row limit (MaxRec), or narrow the query until its answer fits"),
+		rows: q.maxRec,
 	}
 }
 

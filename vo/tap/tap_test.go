@@ -191,6 +191,31 @@ func TestEveryFailureHasItsKindAndIsRetriedOnlyWhereItMayPass(t *testing.T) {
 	}
 }
 
+func TestAQueryThatCameToNoServiceIsToldFromOneThatWasRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		reply reply
+		want  bool
+	}{
+		{"no such page", reply{code: 404, body: "<html>no such page</html>"}, true},
+		{"gone", reply{code: 410, body: "gone"}, true},
+		{"no POST there", reply{code: 405}, true},
+		{"not let in", reply{code: 403, body: "<html>blocked</html>"}, true},
+		{"who are you", reply{code: 401}, true},
+		{"moved", reply{code: 301, header: map[string]string{"Location": "https://elsewhere.example/tap"}}, true},
+		{"the service's own 404", reply{code: 404, body: failedDoc("no such table")}, false},
+		{"a wrong query", reply{code: 400, body: failedDoc("no such table")}, false},
+		{"an ERROR document", reply{body: failedDoc("no such table")}, false},
+	} {
+		url, _ := archive(t, tt.reply)
+		c, _ := client(t, tap.Options{URL: url})
+		_, err := c.Query(t.Context(), "q")
+		if errors.Is(err, tap.ErrNoService) != tt.want || fault.KindOf(err) != fault.Invalid || len(fault.Hints(err)) == 0 {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
 func TestAnOverflowIsAnErrorThatNamesTheLimit(t *testing.T) {
 	url, requests := archive(t, reply{body: head + oneTR + `</TABLEDATA></DATA></TABLE><INFO name="QUERY_STATUS" value="OVERFLOW"/></RESOURCE></VOTABLE>`})
 	c, _ := client(t, tap.Options{URL: url, MaxRec: 1, Retries: 2})
