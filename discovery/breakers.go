@@ -45,5 +45,5 @@ func (e *Engine) closedArchive(p *configs.Project) string {
 	if !ok || state.Breaker != tap.BreakerOpen || wait <= 0 || wait > longestPause {
 		return ""
 	}
-	return "archive " + name + " does not answer, and is asked again from " + ledger.Stamp(state.RetryAt) + ": " + state.LastError
+	return "archive " + name + " does not answer, and is asked again from " + ledger.Minute(state.RetryAt) + ": " + state.LastError
 }

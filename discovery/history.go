@@ -60,7 +60,7 @@ func summary(d ledger.Discovery) string {
 		return "signed anew"
 	}
 	if d.Outcome == ledger.OutcomeMissing && d.Source.MissingSince != nil {
-		return "still missing, since " + ledger.Stamp(*d.Source.MissingSince)
+		return "still missing, since " + ledger.Minute(*d.Source.MissingSince)
 	}
 	return strings.Join(counted(d.Changes), ", ")
 }

@@ -78,7 +78,7 @@ func (t *Tick) guard(tx *ledger.Tx, list []concluded) (guarded, error) {
 	}
 	if over.changed.over && !g.mass.braked {
 		g.mass.braked = true
-		g.brake = fmt.Sprintf("discovery since %s found other data for %s at once; %s", ledger.Stamp(g.mass.since), over.changed, t.massLimit())
+		g.brake = fmt.Sprintf("discovery since %s found other data for %s at once; %s", ledger.Minute(g.mass.since), over.changed, t.massLimit())
 		if _, err := tx.Brake(t.id, g.brake); err != nil {
 			return g, err
 		}

@@ -72,7 +72,7 @@ func TestATickInWhichTooMuchChangesStopsAdmission(t *testing.T) {
 			if !tt.braked {
 				return
 			}
-			for _, part := range []string{fmt.Sprintf("%d of 12 enabled sources", 4), "2026-11-21T05:00:00"} {
+			for _, part := range []string{fmt.Sprintf("%d of 12 enabled sources", 4), "2026-11-21 05:00 UTC"} {
 				if tt.change == 4 && !strings.Contains(p.BrakeReason, part) {
 					t.Errorf("reason %q does not say %q", p.BrakeReason, part)
 				}

@@ -23,7 +23,7 @@ func Ready(s ledger.Source, meta []ledger.Metadata, sbids []string) []string {
 	no(s.LastCheckedAt == nil, "not discovered yet")
 	no(s.Signature == "", "no discovery signature")
 	if s.MissingSince != nil {
-		no(true, "data missing from the archive since %s", ledger.Stamp(*s.MissingSince))
+		no(true, "data missing from the archive since %s", ledger.Minute(*s.MissingSince))
 	}
 	selected := slices.Clone(meta)
 	if sbids != nil {
@@ -36,7 +36,7 @@ func Ready(s ledger.Source, meta []ledger.Metadata, sbids []string) []string {
 	for _, m := range selected {
 		switch {
 		case m.MissingSince != nil:
-			no(sbids != nil, "SBID %s is missing from the archive since %s", m.SBID, ledger.Stamp(*m.MissingSince))
+			no(sbids != nil, "SBID %s is missing from the archive since %s", m.SBID, ledger.Minute(*m.MissingSince))
 		case len(m.Records) > 0 && len(m.Usable()) == 0:
 			excluded++
 			no(sbids != nil, "SBID %s: every dataset is excluded", m.SBID)

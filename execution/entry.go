@@ -64,7 +64,7 @@ func selected(s ManifestSource) ([]ledger.Metadata, error) {
 		}
 		if !Usable(m) {
 			if wanted[m.SBID] && m.MissingSince != nil {
-				return nil, fmt.Errorf("SBID %s is selected, but the archive no longer shows it (missing since %s)", m.SBID, ledger.Stamp(*m.MissingSince))
+				return nil, fmt.Errorf("SBID %s is selected, but the archive no longer shows it (missing since %s)", m.SBID, ledger.Minute(*m.MissingSince))
 			}
 			if wanted[m.SBID] && len(m.Records) > 0 && len(m.Usable()) == 0 {
 				return nil, fmt.Errorf("SBID %s is selected, but every dataset of it is excluded (beampipe dataset list)", m.SBID)

@@ -122,9 +122,9 @@ func (e *Engine) Waiting(ctx context.Context, x ledger.Execution) (string, error
 	case x.Held != nil:
 		return fmt.Sprintf("held by %s: %s", x.Held.By, x.Held.Reason), nil
 	case x.State == ledger.Failed && x.NextRetryAt != nil:
-		return "automatic retry at " + ledger.Stamp(*x.NextRetryAt), nil
+		return "automatic retry at " + ledger.Minute(*x.NextRetryAt), nil
 	case x.NotBefore != nil && x.NotBefore.After(v.Now()) && !x.State.Terminal():
-		return "not before " + ledger.Stamp(*x.NotBefore), nil
+		return "not before " + ledger.Minute(*x.NotBefore), nil
 	case x.State == ledger.Ready:
 		l, full, err := e.submissionLimit(v, x)
 		if err != nil || !full {

@@ -92,6 +92,9 @@ func stampOrNull(t *time.Time) any {
 	return Stamp(*t)
 }
 
+// Minute writes a time for a person, in a sentence.
+func Minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
 // timeText scans a stored time, NULL or "" becoming nil.
 type timeText struct{ t *time.Time }
 
