@@ -275,17 +275,17 @@ func TestSourcesThatShareANameOrAnSBIDAreAskedForOnce(t *testing.T) {
 	}
 }
 
-// spoiled changes the cells of one column in the answers to some queries, as archives do that keep text
-// in their own way.
-type spoiled struct {
-	next          http.RoundTripper
-	match, column string
-	change        func(text string) string
+// rewritten is an archive whose answers to some queries are rewritten row by row: row gives the cells of
+// row i as they are sent, nil to leave the row out without a word.
+type rewritten struct {
+	next  http.RoundTripper
+	match string
+	row   func(i int, fields []votable.Field, cells []string) []string
 }
 
-func (s spoiled) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r rewritten) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body == nil {
-		return s.next.RoundTrip(req)
+		return r.next.RoundTrip(req)
 	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -297,8 +297,8 @@ func (s spoiled) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	again := req.Clone(req.Context())
 	again.Body = io.NopCloser(bytes.NewReader(body))
-	resp, err := s.next.RoundTrip(again)
-	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(query, s.match) {
+	resp, err := r.next.RoundTrip(again)
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(query, r.match) {
 		return resp, err
 	}
 	defer resp.Body.Close()
@@ -306,21 +306,38 @@ func (s spoiled) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(rd.Fields(), func(f votable.Field) bool { return f.Name == s.column })
 	var doc bytes.Buffer
 	w := votable.NewWriter(&doc, rd.Fields())
+	i := 0
 	for err = rd.Next(nil); err == nil; err = rd.Next(nil) {
-		cells := slices.Clone(rd.Text())
-		cells[at] = s.change(cells[at])
-		if err := w.WriteText(cells); err != nil {
-			return nil, err
+		if cells := r.row(i, rd.Fields(), slices.Clone(rd.Text())); cells != nil {
+			if err := w.WriteText(cells); err != nil {
+				return nil, err
+			}
 		}
+		i++
 	}
 	if err := w.Close(votable.StatusOK, ""); err != nil {
 		return nil, err
 	}
 	resp.Body, resp.ContentLength = io.NopCloser(&doc), int64(doc.Len())
 	return resp, nil
+}
+
+// spoiled changes the cells of one column in the answers to some queries, as archives do that keep text
+// in their own way.
+type spoiled struct {
+	next          http.RoundTripper
+	match, column string
+	change        func(text string) string
+}
+
+func (s spoiled) RoundTrip(req *http.Request) (*http.Response, error) {
+	return rewritten{next: s.next, match: s.match, row: func(_ int, fields []votable.Field, cells []string) []string {
+		at := slices.IndexFunc(fields, func(f votable.Field) bool { return f.Name == s.column })
+		cells[at] = s.change(cells[at])
+		return cells
+	}}.RoundTrip(req)
 }
 
 func TestNoDataIsNeverConcludedFromRowsThatCannotBeDealt(t *testing.T) {
