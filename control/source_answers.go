@@ -116,5 +116,6 @@ type SourceWhy struct {
 	Admission   string            `json:"admission"`
 	Execution   *ledger.Execution `json:"execution,omitempty"` // the active one, else the last one
 	NotInSigned []string          `json:"not_in_signature,omitempty"`
+	Signed      []string          `json:"in_signature,omitempty"` // the record fields that entered the signature
 	Next        []string          `json:"next"`
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"beampipe/discovery"
@@ -40,6 +42,7 @@ func (c *Local) WhySource(ctx context.Context, project, identifier string) (Sour
 		}
 		w.Discovery, w.NotInSigned = report, report.NotInSignature
 	}
+	w.Signed = signedFields(d.Metadata, w.NotInSigned)
 	w.NotReady = discovery.Ready(d.Source, d.Metadata, nil)
 	p, err := v.Project(project)
 	if err != nil {
@@ -143,6 +146,32 @@ func explainSource(w *SourceWhy, p ledger.Project, ticks []ledger.Schedule, name
 // refusedOutcome tells of answers that cannot be used.
 func refusedOutcome(outcome string) bool {
 	return outcome == ledger.OutcomeRefused || outcome == ledger.OutcomeAmbiguous
+}
+
+// signedFields gives the names of the record fields that entered a signature. What did not is named by its
+// field, or as query.column.
+func signedFields(known []ledger.Metadata, not []string) []string {
+	out := map[string]bool{}
+	for _, name := range not {
+		out[name] = true
+		if at := strings.LastIndexByte(name, '.'); at >= 0 {
+			out[strings.ToLower(name[at+1:])] = true
+		}
+	}
+	fields := map[string]bool{}
+	for _, m := range known {
+		if m.MissingSince != nil {
+			continue
+		}
+		for _, record := range m.Records {
+			for name := range record {
+				if !out[name] {
+					fields[name] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(fields))
 }
 
 // missingSentence tells of data that is missing how far it is from being taken as gone.

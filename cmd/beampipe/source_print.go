@@ -241,6 +241,7 @@ func (p *page) sourceWhy(w control.SourceWhy) {
 		p.fields("changed", lines)
 	}
 	p.field("signature", "%s", signatureText(w))
+	p.fields("covers", wrapped(w.Signed))
 	if s.LastError != "" && !strings.Contains(w.Sentence, s.LastError) {
 		p.field("error", "%s", p.red(s.LastError))
 	}
@@ -313,6 +314,20 @@ func plural(n int) string {
 		return ""
 	}
 	return "s"
+}
+
+// wrapped puts names into lines of a width that a terminal has.
+func wrapped(names []string) []string {
+	const width = 90
+	var lines []string
+	for _, name := range names {
+		if last := len(lines) - 1; last >= 0 && len(lines[last])+len(name) < width {
+			lines[last] += ", " + name
+			continue
+		}
+		lines = append(lines, name)
+	}
+	return lines
 }
 
 func isAre(n int) string {
