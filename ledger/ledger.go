@@ -39,6 +39,21 @@ type Options struct {
 	Now     func() time.Time // nil = time.Now
 	NewID   func() string    // nil = UUIDv7
 	Readers int              // pooled read connections; 0 = 4
+
+	Rebuild Rebuilder          // makes artifacts that are stored as a recipe; nil = those cannot be read
+	HostID  string             // which machine this is; "" = MachineID()
+	Holding bool               // the caller holds the daemon's lock on this ledger
+	Pass    func(point string) // told at each named point of a write; tests end the process there. nil = nobody
+}
+
+// Rebuilder makes an artifact again from its recipe. content gives what the recipe names by digest.
+type Rebuilder func(recipe []byte, content func(sha256 string) ([]byte, error)) ([]byte, error)
+
+// Head is an event's place in the provenance log, and its hash: whoever keeps one elsewhere can tell
+// later whether the log still contains it. The zero value is the head of an empty log.
+type Head struct {
+	Seq  int64  `json:"seq"`
+	Hash string `json:"hash"`
 }
 
 // Ledger is an open ledger file. It is safe for concurrent use; writes queue for one connection.
@@ -49,6 +64,10 @@ type Ledger struct {
 	turn    chan struct{} // holds one token: whose turn it is to write
 	now     func() time.Time
 	newID   func() string
+	pass    func(point string)
+
+	guard    func(tx *Tx) error // asked first in every write transaction; nil = nothing to ask
+	onCommit func(Head)         // told the head of what was just made durable; nil = nobody
 }
 
 // Create opens the ledger at path and makes it when it is not there. Its folder must be there.
@@ -97,7 +116,10 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	if err := prepareFile(ctx, abs, create); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: abs, turn: make(chan struct{}, 1), now: o.Now, newID: o.NewID}
+	l := &Ledger{path: abs, turn: make(chan struct{}, 1), now: o.Now, newID: o.NewID, pass: o.Pass}
+	if l.pass == nil {
+		l.pass = func(string) {}
+	}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -204,10 +226,21 @@ func (l *Ledger) writeOnce(fn func(tx *Tx) error) error {
 	}
 	defer dbTx.Rollback() //nolint:errcheck // after Commit it says so; otherwise the error that led here counts
 	tx := &Tx{View: View{ctx: context.Background(), q: l.writer, now: l.Now(), path: l.path}, newID: l.newID}
+	if l.guard != nil {
+		if err := l.guard(tx); err != nil {
+			return err
+		}
+	}
 	if err := fn(tx); err != nil {
 		return err
 	}
-	return dbTx.Commit()
+	if err := dbTx.Commit(); err != nil {
+		return err
+	}
+	if l.onCommit != nil && tx.headKnown {
+		l.onCommit(Head{tx.headSeq, tx.headHash})
+	}
+	return nil
 }
 
 // View gives the reading half: each of its calls is a query of its own on a pooled connection.

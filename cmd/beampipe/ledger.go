@@ -1,0 +1,12 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newLedgerCmd(a *app) *cobra.Command {
+	return group("ledger", "Look after the ledger: check, back up, restore, prune", "  beampipe ledger check",
+		ledgerCommands(a)...)
+}
+
+func ledgerCommands(*app) []*cobra.Command {
+	return []*cobra.Command{}
+}
