@@ -38,10 +38,22 @@ func closedFixture(t *testing.T) string {
 }
 
 // present is the schema version of this program; nextVersion is that of the migrations which these tests add.
-const (
-	present     = 2
+var (
+	present     = newest()
 	nextVersion = present + 1
 )
+
+func newest() int64 {
+	files, err := migrationFiles.ReadDir("migrations")
+	if err != nil {
+		panic(err)
+	}
+	version, err := goose.NumericComponent(files[len(files)-1].Name())
+	if err != nil {
+		panic(err)
+	}
+	return version
+}
 
 func migrateOn(t *testing.T, path string, tables []string, script string) error {
 	t.Helper()
