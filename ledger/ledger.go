@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -66,6 +67,9 @@ type Ledger struct {
 	newID   func() string
 	pass    func(point string)
 
+	hostID string
+	lease  atomic.Pointer[Lease] // set while this process leads
+
 	guard    func(tx *Tx) error // asked first in every write transaction; nil = nothing to ask
 	onCommit func(Head)         // told the head of what was just made durable; nil = nobody
 }
@@ -116,7 +120,11 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	if err := prepareFile(ctx, abs, create); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: abs, turn: make(chan struct{}, 1), now: o.Now, newID: o.NewID, pass: o.Pass}
+	l := &Ledger{path: abs, turn: make(chan struct{}, 1), now: o.Now, newID: o.NewID, pass: o.Pass, hostID: o.HostID}
+	l.guard = l.checkLease
+	if l.hostID == "" {
+		l.hostID = MachineID()
+	}
 	if l.pass == nil {
 		l.pass = func(string) {}
 	}
@@ -138,6 +146,9 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	}
 	l.readers.SetMaxOpenConns(readers)
 	l.readers.SetMaxIdleConns(readers)
+	if err := l.settle(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
 }
 

@@ -44,6 +44,9 @@ const (
 	ExecutionStaging      = "execution.staging"
 
 	ScheduleReason = "schedule.reason"
+
+	LedgerAdopted  = "ledger.adopted"  // it acts from another machine or file now, or after it was restored
+	LedgerRestored = "ledger.restored" // a copy that was made earlier was put back
 )
 
 // Actors of the system itself. A person is "user:<name>".
