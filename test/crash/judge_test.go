@@ -21,7 +21,7 @@ type book struct {
 	told     map[string]entry // by mark
 	refused  map[string]bool  // marks that must not be in the file
 	children []string         // that ended: the owners of claims that nobody works on
-	findings int
+	problems []string         // what the file should not show
 }
 
 // newBook makes a ledger with a project and a profile in a folder of its own.
@@ -51,10 +51,7 @@ func (b *book) open(fn func(l *ledger.Ledger)) {
 }
 
 // learn adds what a child's diary says.
-func (b *book) learn(path string) {
-	b.Helper()
-	entries, err := readDiary(path)
-	must(b.T, err)
+func (b *book) learn(entries []entry) {
 	for _, e := range entries {
 		if e.Bad != "" {
 			b.found("a child found: %s", e.Bad)
@@ -71,29 +68,40 @@ func (b *book) learn(path string) {
 	}
 }
 
-// maxFindings are told of one ledger; the rest would only repeat them.
-const maxFindings = 10
+// maxProblems are told of one judgement; the rest would only repeat them.
+const maxProblems = 10
 
-// found tells of something that the file should not show.
+// found takes down something that the file should not show.
 func (b *book) found(format string, args ...any) {
-	b.Helper()
-	if b.findings++; b.findings > maxFindings {
-		b.Fatal("and more")
+	if len(b.problems) <= maxProblems {
+		b.problems = append(b.problems, fmt.Sprintf(format, args...))
 	}
-	b.Errorf(format, args...)
 }
 
-// judge holds the file against what the children were told.
+// check takes down err, if it is one.
+func (b *book) check(what string, err error) {
+	if err != nil {
+		b.found("%s: %v", what, err)
+	}
+}
+
+// judge holds the file against what the children were told, and fails the test where they differ.
 func (b *book) judge() {
 	b.Helper()
+	b.examine()
+	for _, problem := range b.problems {
+		b.Error(problem)
+	}
+}
+
+// examine fills the list of problems.
+func (b *book) examine() {
+	b.Helper()
 	b.open(func(l *ledger.Ledger) {
-		must(b.T, l.Snapshot(b.Context(), func(v ledger.View) error {
-			b.history(v)
-			return nil
-		}))
-		b.claims(l)
+		b.check("history", l.Snapshot(b.Context(), b.history))
+		b.check("claims", b.claims(l))
 	})
-	b.structure()
+	b.check("structure", b.structure())
 }
 
 // seen is where the events say that an execution stands.
@@ -108,13 +116,12 @@ var marked = regexp.MustCompile(`mark\([^)]*\)`)
 // history walks over the events: each mark once, none that was refused, each step from where the last
 // one led. Then everything that was acknowledged must have been met, and the records must stand where
 // the events led them.
-func (b *book) history(v ledger.View) {
-	b.Helper()
+func (b *book) history(v ledger.View) error {
 	var chain provenance.Verifier
 	runs := map[string]seen{}
 	sources := map[string]string{} // name → signature
 	met := map[string]entry{}
-	must(b.T, v.EachEvent(func(e provenance.Event) error {
+	if err := v.EachEvent(func(e provenance.Event) error {
 		if err := chain.Next(e); err != nil {
 			return err
 		}
@@ -143,7 +150,9 @@ func (b *book) history(v ledger.View) {
 		}
 		met[mark] = entry{Mark: mark, Seq: e.Seq, Type: e.Type, Execution: e.Execution, Version: run.version}
 		return nil
-	}))
+	}); err != nil {
+		return err
+	}
 	for mark, want := range b.told {
 		got := met[mark]
 		if want.Digest != "" {
@@ -154,7 +163,7 @@ func (b *book) history(v ledger.View) {
 			b.found("acknowledged and not as it was told: %+v, the file has %+v", want, got)
 		}
 	}
-	b.records(v, runs, sources)
+	return b.records(v, runs, sources)
 }
 
 // markOf gives the mark of an event. The ledger's own events have none.
@@ -197,10 +206,11 @@ func follow(was seen, e provenance.Event) (seen, error) {
 }
 
 // records holds the rows against where the events led them, and reads every artifact that was acknowledged.
-func (b *book) records(v ledger.View, runs map[string]seen, sources map[string]string) {
-	b.Helper()
+func (b *book) records(v ledger.View, runs map[string]seen, sources map[string]string) error {
 	list, err := v.Executions(ledger.ExecutionFilter{})
-	must(b.T, err)
+	if err != nil {
+		return err
+	}
 	if len(list) != len(runs) {
 		b.found("%d executions, and events of %d", len(list), len(runs))
 	}
@@ -213,7 +223,9 @@ func (b *book) records(v ledger.View, runs map[string]seen, sources map[string]s
 		}
 	}
 	known, err := v.Sources(ledger.SourceFilter{Project: project})
-	must(b.T, err)
+	if err != nil {
+		return err
+	}
 	if len(known) != len(sources) {
 		b.found("%d sources, and events of %d", len(known), len(sources))
 	}
@@ -230,17 +242,17 @@ func (b *book) records(v ledger.View, runs map[string]seen, sources map[string]s
 			b.found("the artifact of %s: %v", mark, err)
 		}
 	}
+	return nil
 }
 
 // claims gives back what the dead held, as the next daemon does: somebody else can have it then, and the
 // dead one could not write with it any more.
-func (b *book) claims(l *ledger.Ledger) {
-	b.Helper()
+func (b *book) claims(l *ledger.Ledger) error {
 	dead := map[string]bool{}
 	for _, name := range b.children {
 		dead[name] = true
 	}
-	must(b.T, l.Write(b.Context(), func(tx *ledger.Tx) error {
+	return l.Write(b.Context(), func(tx *ledger.Tx) error {
 		before, err := b.held(tx.View)
 		if err != nil {
 			return err
@@ -268,7 +280,7 @@ func (b *book) claims(l *ledger.Ledger) {
 			}
 		}
 		return nil
-	}))
+	})
 }
 
 // held lists the claims on sources, by whomever.
@@ -291,21 +303,37 @@ func (b *book) held(v ledger.View) ([]ledger.Claim, error) {
 }
 
 // structure asks SQLite itself about the file.
-func (b *book) structure() {
-	b.Helper()
+func (b *book) structure() error {
 	db, err := sql.Open("sqlite", "file:"+b.path)
-	must(b.T, err)
+	if err != nil {
+		return err
+	}
 	defer db.Close()
-	var verdict string
-	must(b.T, db.QueryRowContext(context.Background(), "PRAGMA integrity_check").Scan(&verdict))
-	if verdict != "ok" {
-		b.found("integrity_check: %s", verdict)
+	for pragma, clean := range map[string]string{"integrity_check": "ok", "foreign_key_check": ""} {
+		rows, err := db.QueryContext(context.Background(), "PRAGMA "+pragma)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			columns, err := rows.Columns()
+			if err != nil {
+				return err
+			}
+			row := make([]any, len(columns))
+			for i := range row {
+				row[i] = new(any)
+			}
+			if err := rows.Scan(row...); err != nil {
+				return err
+			}
+			if text := fmt.Sprint(*row[0].(*any)); text != clean {
+				b.found("%s: %s", pragma, text)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
 	}
-	rows, err := db.QueryContext(context.Background(), "PRAGMA foreign_key_check")
-	must(b.T, err)
-	defer rows.Close()
-	if rows.Next() {
-		b.found("foreign_key_check: a row points to nothing")
-	}
-	must(b.T, rows.Err())
+	return nil
 }

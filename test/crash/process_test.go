@@ -107,7 +107,9 @@ func (p *process) stop() {
 func (b *book) bury(p *process) {
 	b.Helper()
 	b.children = append(b.children, p.Name)
-	b.learn(p.Diary)
+	entries, err := readDiary(p.Diary)
+	must(b.T, err)
+	b.learn(entries)
 }
 
 func (b *book) String() string {
