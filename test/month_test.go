@@ -2,13 +2,20 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"beampipe/control"
+	"beampipe/daemon"
 	"beampipe/demo"
 	"beampipe/ledger"
+	"beampipe/vo/archive"
 )
 
 // maxMonthGrowth bounds what a month in which nothing changes may add to the ledger file.
@@ -96,4 +103,96 @@ func TestAMonthInWhichNothingChangesAddsAlmostNothing(t *testing.T) {
 	if grown >= maxMonthGrowth {
 		t.Errorf("the month added %d bytes to the file", grown)
 	}
+}
+
+// TestADaemonThatIdlesWritesNothingNew runs the real daemon with its own schedules on a clock that only
+// moves when everything waits: some hours in CI, a month in the long form.
+func TestADaemonThatIdlesWritesNothingNew(t *testing.T) {
+	t.Parallel()
+	span, cadence := 6*time.Hour, 1 // hours
+	if long() {
+		span, cadence = 30*24*time.Hour, 24
+	}
+	path := filepath.Join(t.TempDir(), "beampipe.db")
+	synctest.Test(t, func(t *testing.T) {
+		a, err := archive.Open(t.Context(), archive.Options{Dir: t.TempDir()})
+		must(t, err)
+		defer func() { must(t, a.Close()) }()
+		idle := newIdleDaemon(t, path, a, 50, cadence)
+		idle.run(time.Duration(3*cadence) * time.Hour) // each source is asked twice: what is unchanged for the first time is an event
+		events, before := idle.look()
+		requests := a.Requests()
+		idle.run(span)
+		after, size := idle.look()
+		t.Logf("%s of a daemon: %d bytes more, %d requests", span, size-before, a.Requests()-requests)
+		if after != events {
+			t.Errorf("%d events in %s in which nothing changed", after-events, span)
+		}
+		if a.Requests() == requests {
+			t.Error("the archive was not asked in all the time")
+		}
+		if size-before >= maxMonthGrowth {
+			t.Errorf("%s added %d bytes to the file", span, size-before)
+		}
+	})
+}
+
+// idleDaemon is a daemon with nothing to do but to ask.
+type idleDaemon struct {
+	t *testing.T
+	o daemon.Options
+}
+
+func newIdleDaemon(t *testing.T, path string, a *archive.Archive, sources, cadence int) *idleDaemon {
+	t.Helper()
+	const url = "http://archive.test/tap"
+	idle := &idleDaemon{t: t, o: daemon.Options{
+		LedgerPath: path, Listen: "off", Archives: map[string]string{"demo": url},
+		Transport: func(string) http.RoundTripper { return a.Transport() },
+		Getenv:    func(string) string { return "" },
+	}}
+	l, err := ledger.Create(t.Context(), path, ledger.Options{})
+	must(t, err)
+	c, err := control.NewLocal(control.LocalOptions{Ledger: l, Actor: "user:test"})
+	must(t, err)
+	_, err = c.AddProfile(t.Context(), control.ProfileFile{Name: "profile.json", Content: []byte(profileText)})
+	must(t, err)
+	raw := graphOf("true")
+	survey := edited(t, "stale_after_hours: 24", fmt.Sprint("stale_after_hours: ", cadence))
+	_, err = c.AddProject(t.Context(), control.ProjectFile{Name: "survey.yaml", Content: pinned(survey, raw), GraphName: "survey.graph", Graph: raw})
+	must(t, err)
+	var d demo.Data
+	names := make([]string, sources)
+	for i := range names {
+		names[i] = fmt.Sprintf("HIPASSJ%04d-%02d", i/60, i%60)
+		o := demo.Object{Identifier: names[i], RA: 201.2, Dec: -0.5, Velocity: 1500}
+		d.List(o)
+		d.Observe(o, 70000+i, 1)
+	}
+	must(t, errors.Join(a.AddObservations(t.Context(), d.Observations), a.AddEvaluations(t.Context(), d.Evaluations), a.AddCatalogue(t.Context(), d.Catalogue)))
+	_, err = c.AddSources(t.Context(), project, names)
+	must(t, err)
+	must(t, l.Close())
+	return idle
+}
+
+// run lets the daemon work for a time.
+func (idle *idleDaemon) run(d time.Duration) {
+	idle.t.Helper()
+	running, err := daemon.Start(idle.t.Context(), idle.o)
+	must(idle.t, err)
+	time.Sleep(d) // of the bubble's clock
+	must(idle.t, running.Stop())
+}
+
+func (idle *idleDaemon) look() (events, size int64) {
+	idle.t.Helper()
+	l, err := ledger.Open(idle.t.Context(), idle.o.LedgerPath, ledger.Options{})
+	must(idle.t, err)
+	events, err = l.View(idle.t.Context()).CountEvents()
+	must(idle.t, err)
+	must(idle.t, l.Close())
+	info, err := os.Stat(idle.o.LedgerPath)
+	must(idle.t, err)
+	return events, info.Size()
 }
