@@ -49,7 +49,7 @@ func lifecycle(ctx context.Context, o Options) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := ledger.Create(ctx, filepath.Join(o.Dir, "beampipe.db"), ledger.Options{})
+	l, err := ledger.Create(ctx, filepath.Join(o.Dir, "beampipe.db"), ledger.Options{Rebuild: execution.Rebuild})
 	if err != nil {
 		return nil, err
 	}

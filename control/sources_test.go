@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"beampipe/control"
+	"beampipe/execution"
 	"beampipe/fault"
 	"beampipe/ledger"
 	"beampipe/provenance"
@@ -45,7 +46,7 @@ func newControl(t *testing.T) *control.Local { return newControlOf(t, text) }
 // newControlOf is newControl with another config.
 func newControlOf(t *testing.T, config string) *control.Local {
 	t.Helper()
-	l, err := ledger.Create(t.Context(), filepath.Join(t.TempDir(), "beampipe.db"), ledger.Options{})
+	l, err := ledger.Create(t.Context(), filepath.Join(t.TempDir(), "beampipe.db"), ledger.Options{Rebuild: execution.Rebuild})
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
 	c, err := control.NewLocal(control.LocalOptions{Ledger: l, Actor: "user:test"})

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"beampipe/control"
+	"beampipe/execution"
 	"beampipe/fault"
 	"beampipe/ledger"
 )
@@ -84,7 +85,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if o.Interval < minInterval {
 		return nil, fault.New(fault.Invalid, fmt.Sprintf("start daemon: an interval of %s between ticks is below %s", o.Interval, minInterval), "give a longer --interval")
 	}
-	l, err := ledger.Create(ctx, o.LedgerPath, ledger.Options{Now: o.Now})
+	l, err := ledger.Create(ctx, o.LedgerPath, ledger.Options{Now: o.Now, Rebuild: execution.Rebuild})
 	if err != nil {
 		return nil, err
 	}

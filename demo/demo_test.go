@@ -14,6 +14,7 @@ import (
 	"beampipe/backends/local"
 	"beampipe/control"
 	"beampipe/demo"
+	"beampipe/execution"
 	"beampipe/fault"
 	"beampipe/ledger"
 	"beampipe/provenance"
@@ -43,7 +44,7 @@ func TestTheDemoTurnsAnArchiveIntoRunsAndNewDataIntoReruns(t *testing.T) {
 	if told != 1 {
 		t.Errorf("told %d times", told)
 	}
-	l, err := ledger.Open(t.Context(), s.Ledger, ledger.Options{})
+	l, err := ledger.Open(t.Context(), s.Ledger, ledger.Options{Rebuild: execution.Rebuild})
 	must(t, err)
 	defer l.Close()
 	c, err := control.NewLocal(control.LocalOptions{Ledger: l, Actor: "user:test"})

@@ -16,6 +16,7 @@ import (
 	"beampipe/configs"
 	"beampipe/demo"
 	"beampipe/discovery"
+	"beampipe/execution"
 	"beampipe/ledger"
 	"beampipe/vo/archive"
 )
@@ -168,7 +169,7 @@ func (s sky) discover(t *testing.T, survey []byte) (map[string]string, discovery
 	p, report := configs.Load(survey, "survey.yaml")
 	must(t, report.Err())
 	now := time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)
-	l, err := ledger.Create(t.Context(), filepath.Join(t.TempDir(), "beampipe.db"), ledger.Options{Now: func() time.Time { return now }})
+	l, err := ledger.Create(t.Context(), filepath.Join(t.TempDir(), "beampipe.db"), ledger.Options{Now: func() time.Time { return now }, Rebuild: execution.Rebuild})
 	must(t, err)
 	defer l.Close()
 	must(t, l.Write(t.Context(), func(tx *ledger.Tx) error {

@@ -91,7 +91,7 @@ func newRig(t testing.TB) *rig {
 		health: &board{problems: map[string]ledger.Problem{}},
 		limits: Limits{MaxInFlightRuns: 100, QueueMaxDepth: 1000},
 	}
-	l, err := ledger.Create(context.Background(), r.path, ledger.Options{Now: r.clock.now})
+	l, err := ledger.Create(context.Background(), r.path, ledger.Options{Now: r.clock.now, Rebuild: Rebuild})
 	r.must(err)
 	t.Cleanup(func() { r.must(l.Close()) })
 	r.Engine = r.engine(l, "first")

@@ -12,7 +12,7 @@ import (
 func TestManyWorkersDoEachThingOnce(t *testing.T) {
 	r := newRig(t)
 	r.standard(20)
-	second, err := ledger.Open(context.Background(), r.path, ledger.Options{Now: r.clock.now})
+	second, err := ledger.Open(context.Background(), r.path, ledger.Options{Now: r.clock.now, Rebuild: Rebuild})
 	r.must(err)
 	defer second.Close()
 	engines := []*Engine{r.Engine, r.engine(second, "second")}

@@ -35,7 +35,7 @@ type preparation struct {
 	manifest *Manifest
 	packed   ledger.Packed  // the manifest
 	template *graphTemplate // the source graph with its patches
-	prepared ledger.Packed  // the patched graph with the manifest
+	prepared preparedGraph  // the patched graph with the manifest
 	staging  bool           // the record of staging is still to be written
 }
 
@@ -265,13 +265,21 @@ func (p *preparation) inject(_ context.Context, in flow.Values) (flow.Values, er
 			return nil, err
 		}
 	}
+	source, err := flow.Get[string](in, "graph")
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := flow.Get[string](in, "manifest")
+	if err != nil {
+		return nil, err
+	}
 	x := p.unit.execution
 	patched, err := p.template.fill(p.cfg, *p.manifest, x.ID, x.CreatedAt)
 	if err != nil {
 		return nil, err
 	}
-	p.prepared, err = ledger.Pack(mediaJSON, patched)
-	return flow.Values{"sha256": p.prepared.SHA256}, err
+	p.prepared, err = p.packGraph(source, manifest, patched)
+	return flow.Values{"sha256": p.prepared.sha256}, err
 }
 
 // checkpoint keeps how far the preparation came. Only what comes before and with the manifest is worth
@@ -314,12 +322,12 @@ func (p *preparation) recordStaging(tx *ledger.Tx, x ledger.Execution) error {
 
 // store ends the preparation: the patched graph and the move to ready are one transaction.
 func (p *preparation) store(tx *ledger.Tx, x ledger.Execution) error {
-	if err := tx.AttachArtifact(x.ID, x.Attempt, ledger.ArtifactPatchedGraph, p.prepared); err != nil {
+	if err := p.prepared.store(tx, x); err != nil {
 		return err
 	}
 	_, err := tx.Move(x, ledger.EventPrepared, ledger.Step{
 		Actor: provenance.ActorExecution, Claim: &p.unit.claim,
-		Extra: map[string]any{"graph_sha256": p.prepared.SHA256, "datasets": p.manifest.Datasets},
+		Extra: map[string]any{"graph_sha256": p.prepared.sha256, "datasets": p.manifest.Datasets},
 	})
 	return err
 }

@@ -3,6 +3,7 @@ package execution
 import (
 	"bytes"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"beampipe/configs"
@@ -20,6 +21,22 @@ type graphTemplate struct {
 	parts   [][]byte     // what stands before, between and behind the slots
 	slots   []int        // which value goes between parts[i] and parts[i+1]
 	graph   *graph.Graph // instead of parts: the patched graph, for a document that cannot be cut
+
+	mu         sync.Mutex
+	seen, same bool // whether a recipe makes what fill makes
+}
+
+// rebuilds tells whether a recipe makes what fill makes, as try finds for the first execution. Where it
+// cannot be tried, nothing is remembered, and the graph is not known to be made again.
+func (t *graphTemplate) rebuilds(try func() (same bool, err error)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.seen {
+		return t.same
+	}
+	same, err := try()
+	t.seen, t.same = err == nil, same && err == nil
+	return t.same
 }
 
 // The values of a slot.

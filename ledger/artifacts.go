@@ -16,11 +16,14 @@ import (
 // MaxArtifactBytes bounds one artifact, plain.
 const MaxArtifactBytes = 256 << 20
 
+const restoreHint = "restore the ledger from a backup"
+
 // Artifact kinds of an execution.
 const (
 	ArtifactManifest     = "manifest"
 	ArtifactPatchedGraph = "patched_graph"
 	ArtifactProducts     = "products"
+	ArtifactLineage      = "lineage" // what the archives said of its sources when the manifest was made
 )
 
 // Artifact is a piece of content that belongs to an execution.
@@ -95,17 +98,26 @@ func (tx *Tx) AttachArtifact(execution string, attempt int, kind string, p Packe
 	if err := tx.PutPacked(p); err != nil {
 		return err
 	}
+	return tx.attach(execution, attempt, kind, p.SHA256)
+}
+
+// AttachStored is AttachArtifact for content that is in the ledger.
+func (tx *Tx) AttachStored(execution string, attempt int, kind, digest string) error {
+	return tx.attach(execution, attempt, kind, digest)
+}
+
+func (tx *Tx) attach(execution string, attempt int, kind, digest string) error {
 	have, err := tx.artifactDigest(execution, kind, attempt)
 	switch {
 	case err != nil:
 		return err
-	case have == p.SHA256:
+	case have == digest:
 		return nil
 	case have != "":
 		return fault.New(fault.Conflict, fmt.Sprintf("execution %s: attempt %d already has another %s (%s)", execution, attempt, kind, have), "")
 	}
 	_, err = tx.exec("attach artifact", `INSERT INTO execution_artifacts (execution, kind, attempt, sha256, created_at)
-		VALUES (?, ?, ?, ?, ?)`, execution, kind, attempt, p.SHA256, Stamp(tx.now))
+		VALUES (?, ?, ?, ?, ?)`, execution, kind, attempt, digest, Stamp(tx.now))
 	return err
 }
 
@@ -141,20 +153,4 @@ func (v View) ArtifactOf(execution, kind string) ([]byte, string, error) {
 	}
 	content, err := v.Content(digest)
 	return content, digest, err
-}
-
-// Content reads an artifact by digest and checks that it still is what was stored.
-func (v View) Content(digest string) ([]byte, error) {
-	var packed []byte
-	if err := v.get("artifact "+digest, "SELECT data FROM artifacts WHERE sha256 = ?", []any{digest}, &packed); err != nil {
-		return nil, err
-	}
-	content, err := decompress(packed)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "read artifact "+digest+": the stored bytes are damaged", "restore the ledger from a backup")
-	}
-	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != digest {
-		return nil, fault.New(fault.Invalid, "read artifact "+digest+": its content has another digest", "restore the ledger from a backup")
-	}
-	return content, nil
 }

@@ -65,6 +65,7 @@ type Ledger struct {
 	turn    chan struct{} // holds one token: whose turn it is to write
 	now     func() time.Time
 	newID   func() string
+	rebuild Rebuilder
 	pass    func(point string)
 
 	hostID string
@@ -120,7 +121,7 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	if err := prepareFile(ctx, abs, create); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: abs, turn: make(chan struct{}, 1), now: o.Now, newID: o.NewID, pass: o.Pass, hostID: o.HostID}
+	l := &Ledger{path: abs, turn: make(chan struct{}, 1), now: o.Now, newID: o.NewID, rebuild: o.Rebuild, pass: o.Pass, hostID: o.HostID}
 	l.guard = l.checkLease
 	if l.hostID == "" {
 		l.hostID = MachineID()
@@ -236,7 +237,7 @@ func (l *Ledger) writeOnce(fn func(tx *Tx) error) error {
 		return err
 	}
 	defer dbTx.Rollback() //nolint:errcheck // after Commit it says so; otherwise the error that led here counts
-	tx := &Tx{View: View{ctx: context.Background(), q: l.writer, now: l.Now(), path: l.path}, newID: l.newID}
+	tx := &Tx{View: View{ctx: context.Background(), q: l.writer, now: l.Now(), path: l.path, rebuild: l.rebuild}, newID: l.newID}
 	if l.guard != nil {
 		if err := l.guard(tx); err != nil {
 			return err
@@ -256,7 +257,7 @@ func (l *Ledger) writeOnce(fn func(tx *Tx) error) error {
 
 // View gives the reading half: each of its calls is a query of its own on a pooled connection.
 func (l *Ledger) View(ctx context.Context) View {
-	return View{ctx: ctx, q: l.readers, now: l.Now(), path: l.path}
+	return View{ctx: ctx, q: l.readers, now: l.Now(), path: l.path, rebuild: l.rebuild}
 }
 
 // Snapshot runs fn on one read transaction, so that all that it reads is from one instant.
@@ -266,7 +267,7 @@ func (l *Ledger) Snapshot(ctx context.Context, fn func(v View) error) error {
 		return readError(l.path, "begin", err)
 	}
 	defer dbTx.Rollback() //nolint:errcheck // nothing was written
-	return fn(View{ctx: ctx, q: dbTx, now: l.Now(), path: l.path})
+	return fn(View{ctx: ctx, q: dbTx, now: l.Now(), path: l.path, rebuild: l.rebuild})
 }
 
 // Size gives the bytes of the ledger file and of its write-ahead log.

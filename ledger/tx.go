@@ -24,6 +24,8 @@ type View struct {
 	q    querier
 	now  time.Time
 	path string
+
+	rebuild Rebuilder // nil = artifacts that are stored as a recipe cannot be read
 }
 
 // Now is the instant at which this view was made, UTC in milliseconds.

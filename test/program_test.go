@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"beampipe/demo"
+	"beampipe/execution"
 	"beampipe/ledger"
 	"beampipe/vo/archive"
 )
@@ -101,7 +102,7 @@ func (o *operator) setUp(raw []byte, names ...string) {
 // look reads the operator's ledger beside whatever works on it.
 func (o *operator) look(fn func(v ledger.View)) {
 	o.t.Helper()
-	l, err := ledger.Open(o.t.Context(), o.path("beampipe.db"), ledger.Options{})
+	l, err := ledger.Open(o.t.Context(), o.path("beampipe.db"), ledger.Options{Rebuild: execution.Rebuild})
 	must(o.t, err)
 	fn(l.View(context.Background()))
 	must(o.t, l.Close())

@@ -14,6 +14,7 @@ import (
 
 	"beampipe/control"
 	"beampipe/demo"
+	"beampipe/execution"
 	"beampipe/graph"
 	"beampipe/ledger"
 	"beampipe/profiles"
@@ -77,7 +78,7 @@ func newRealSurvey(t *testing.T, a *archive.Archive) realSurvey {
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{now: time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)}, archive: a}
 	w.limits.Discovery.MaxInFlightBatches, w.limits.Discovery.QueueMaxDepth = 100, 1000
 	var err error
-	w.ledger, err = ledger.Create(t.Context(), filepath.Join(w.dir, "beampipe.db"), ledger.Options{Now: w.clock.Now})
+	w.ledger, err = ledger.Create(t.Context(), filepath.Join(w.dir, "beampipe.db"), ledger.Options{Now: w.clock.Now, Rebuild: execution.Rebuild})
 	must(t, err)
 	t.Cleanup(func() { must(t, w.ledger.Close()) })
 	w.Local, err = control.NewLocal(control.LocalOptions{

@@ -174,7 +174,7 @@ func openWorld(t *testing.T) *world {
 func (w *world) open() {
 	w.t.Helper()
 	var err error
-	w.ledger, err = ledger.Create(w.t.Context(), filepath.Join(w.dir, "beampipe.db"), ledger.Options{Now: w.clock.Now})
+	w.ledger, err = ledger.Create(w.t.Context(), filepath.Join(w.dir, "beampipe.db"), ledger.Options{Now: w.clock.Now, Rebuild: execution.Rebuild})
 	must(w.t, err)
 	w.Local, err = control.NewLocal(control.LocalOptions{
 		Ledger: w.ledger, Actor: "user:test", Archives: map[string]string{"demo": w.url}, Transport: w.wire, Limits: &w.limits,

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"beampipe/control"
+	"beampipe/execution"
 	"beampipe/ledger"
 )
 
@@ -23,7 +24,7 @@ func openLocal(getenv func(string) string) func(context.Context, openOptions) (c
 		local := control.LocalOptions{Actor: o.Actor, Archives: o.Archives, Getenv: getenv, Executable: executable, Log: o.Log, Tape: o.Tape.around()}
 		closeLedger := func() error { return nil }
 		if o.Ledger != "" {
-			if local.Ledger, err = ledger.Open(ctx, o.Ledger, ledger.Options{}); err != nil {
+			if local.Ledger, err = ledger.Open(ctx, o.Ledger, ledger.Options{Rebuild: execution.Rebuild}); err != nil {
 				return nil, nil, err
 			}
 			closeLedger = local.Ledger.Close

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"beampipe/demo"
+	"beampipe/execution"
 	"beampipe/ledger"
 )
 
@@ -87,7 +88,7 @@ func newOperator(t *testing.T, r rig, sources []string) *operator {
 // look reads the operator's ledger beside whatever works on it.
 func (o *operator) look(fn func(v ledger.View)) {
 	o.t.Helper()
-	l, err := ledger.Open(o.t.Context(), o.path("beampipe.db"), ledger.Options{})
+	l, err := ledger.Open(o.t.Context(), o.path("beampipe.db"), ledger.Options{Rebuild: execution.Rebuild})
 	must(o.t, err)
 	fn(l.View(context.Background()))
 	must(o.t, l.Close())

@@ -15,6 +15,7 @@ import (
 	"beampipe/configs"
 	"beampipe/demo"
 	"beampipe/discovery"
+	"beampipe/execution"
 	"beampipe/ledger"
 	"beampipe/vo/tap"
 	"beampipe/vo/votable"
@@ -51,7 +52,7 @@ type survey struct {
 func newSurvey(t testing.TB, sources []string) *survey {
 	t.Helper()
 	s := &survey{t: t, clock: newClock(), sources: sources}
-	l, err := ledger.Create(t.Context(), filepath.Join(t.TempDir(), "beampipe.db"), ledger.Options{Now: s.clock.Now})
+	l, err := ledger.Create(t.Context(), filepath.Join(t.TempDir(), "beampipe.db"), ledger.Options{Now: s.clock.Now, Rebuild: execution.Rebuild})
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
 	s.ledger = l
