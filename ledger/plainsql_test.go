@@ -176,7 +176,7 @@ func TestPlainSQLCannotChangeWhatIsKept(t *testing.T) {
 		}
 	}
 	// The same artifact again is no error and no change.
-	if n, err := rolledBack(t, db, "REPLACE INTO artifacts SELECT sha256, 'x', 1, x'00', 'x' FROM artifacts"); err != nil || n != 0 {
+	if n, err := rolledBack(t, db, "REPLACE INTO artifacts SELECT sha256, 'x', 1, x'00', 'x', 'plain' FROM artifacts"); err != nil || n != 0 {
 		t.Errorf("artifact: replace: %d rows, %v", n, err)
 	}
 	if _, err := rolledBack(t, db, "INSERT INTO "+event(head+1, last)); err != nil {
