@@ -50,19 +50,15 @@ func TestRecipesOfVersionOneMakeWhatTheyMadeForEver(t *testing.T) {
 	if *writeRecipes {
 		writeRecipeCases(t)
 	}
-	for name, source := range map[string]func() []byte{
-		"small": func() []byte { return goldenFile(t, "small.graph") },
-		"none":  func() []byte { return goldenFile(t, "small.graph") },
-		"wallaby": func() []byte {
-			return shared(t, "graphs/wallaby-hires_deploy-setonix-beampipe.graph")
-		},
-	} {
+	small := func(t *testing.T) []byte { return goldenFile(t, "small.graph") }
+	real := func(t *testing.T) []byte { return shared(t, "graphs/wallaby-hires_deploy-setonix-beampipe.graph") }
+	for name, source := range map[string]func(t *testing.T) []byte{"small": small, "none": small, "wallaby": real} {
 		t.Run(name, func(t *testing.T) {
 			var c recipeCase
 			if err := json.Unmarshal(goldenFile(t, name+".recipe.v1.json"), &c); err != nil {
 				t.Fatal(err)
 			}
-			got, err := Rebuild(c.Recipe, contents(source(), c.Manifest))
+			got, err := Rebuild(c.Recipe, contents(source(t), c.Manifest))
 			if err != nil || digest(got) != c.SHA256 {
 				t.Errorf("%s, %v, expected %s", digest(got), err, c.SHA256)
 			}

@@ -14,7 +14,6 @@ CREATE TABLE artifact_parts (
 ) WITHOUT ROWID;
 
 CREATE INDEX artifact_parts_part ON artifact_parts (part);
-CREATE INDEX execution_artifacts_sha256 ON execution_artifacts (sha256, execution);
 CREATE INDEX project_configs_graph ON project_configs (graph_sha256) WHERE graph_sha256 IS NOT NULL;
 
 -- A file that an attempt made. What came of bad data is marked as withdrawn, never deleted.
@@ -47,12 +46,12 @@ CREATE TABLE execution_inputs (
     PRIMARY KEY (kind, value, execution, source)
 ) WITHOUT ROWID;
 
-CREATE INDEX execution_inputs_execution ON execution_inputs (execution, kind);
+CREATE INDEX execution_inputs_execution ON execution_inputs (execution);
 
 INSERT INTO execution_inputs (kind, value, execution, source)
 SELECT DISTINCT 'sbid', j.value, e.execution, e.source_id FROM execution_sources e, json_each(e.sbids) j;
 
--- Rows go only with what a pruning takes: one that is open.
+-- Rows go only with what they are of: an artifact or an execution that a pruning takes.
 
 -- +goose StatementBegin
 CREATE TRIGGER artifact_part_fixed BEFORE UPDATE ON artifact_parts
@@ -63,9 +62,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER artifact_part_kept BEFORE DELETE ON artifact_parts
+WHEN NOT EXISTS (SELECT 1 FROM prunings WHERE open = 1 AND kind = 'artifacts')
 BEGIN
-    SELECT RAISE(ABORT, 'what an artifact is made from is not deleted')
-     WHERE NOT EXISTS (SELECT 1 FROM prunings WHERE open = 1);
+    SELECT RAISE(ABORT, 'what an artifact is made from is not deleted outside of a pruning');
 END;
 -- +goose StatementEnd
 
@@ -86,9 +85,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER product_kept BEFORE DELETE ON products
+WHEN NOT EXISTS (SELECT 1 FROM prunings WHERE open = 1 AND kind = 'executions')
 BEGIN
-    SELECT RAISE(ABORT, 'a product is not deleted')
-     WHERE NOT EXISTS (SELECT 1 FROM prunings WHERE open = 1);
+    SELECT RAISE(ABORT, 'a product is not deleted outside of a pruning');
 END;
 -- +goose StatementEnd
 
@@ -101,9 +100,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER execution_input_kept BEFORE DELETE ON execution_inputs
+WHEN NOT EXISTS (SELECT 1 FROM prunings WHERE open = 1 AND kind = 'executions')
 BEGIN
-    SELECT RAISE(ABORT, 'what an execution was made from is not deleted')
-     WHERE NOT EXISTS (SELECT 1 FROM prunings WHERE open = 1);
+    SELECT RAISE(ABORT, 'what an execution was made from is not deleted outside of a pruning');
 END;
 -- +goose StatementEnd
 
