@@ -28,6 +28,10 @@ type Backend interface {
 	// id; one that could not be looked at is PhaseUnknown. An error means that nothing could be asked.
 	Poll(ctx context.Context, ids []string) (map[string]Observation, error)
 
+	// List gives the ids of all attempts that were submitted to the place and that it still has, running
+	// or ended, whoever submitted them, in order. An error means that the list would not be whole.
+	List(ctx context.Context) ([]string, error)
+
 	// Cancel asks an attempt to stop; Poll shows when it did. NotFound when there is no such attempt. An
 	// attempt that has ended stays as it is.
 	Cancel(ctx context.Context, id string) error

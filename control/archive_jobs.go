@@ -49,6 +49,11 @@ func (c *Local) AbortArchiveJob(ctx context.Context, q ArchiveRef, address strin
 	if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return ArchiveJobs{}, fault.New(fault.Invalid, fmt.Sprintf("abort a job of %s: %.80q is not the URL of one", q.Archive, address), "take it from: beampipe tap jobs "+shellWord(q.Archive))
 	}
+	if c.ledger != nil {
+		if err := c.awake(ctx, "abort a job of "+q.Archive); err != nil {
+			return ArchiveJobs{}, err
+		}
+	}
 	client, err := c.archive(ctx, q)
 	if err != nil {
 		return ArchiveJobs{}, err
@@ -107,4 +112,9 @@ func (c *Local) forgetJob(ctx context.Context, client *tap.Client, q ArchiveRef,
 }
 
 // SweepArchiveJobs ends the jobs in archives that nobody goes on with, see discovery.Engine.SweepJobs.
-func (c *Local) SweepArchiveJobs(ctx context.Context) error { return c.discovery.SweepJobs(ctx) }
+func (c *Local) SweepArchiveJobs(ctx context.Context) error {
+	if err := c.awake(ctx, "end jobs in archives"); err != nil {
+		return err
+	}
+	return c.discovery.SweepJobs(ctx)
+}

@@ -19,6 +19,7 @@ type Control interface {
 	Ticks
 	Graphs
 	Archives
+	Adopting
 	// Plan says what the next ticks would do, and does none of it. Project "" means all of them.
 	Plan(ctx context.Context, project string) (Plan, error)
 	Timeline(ctx context.Context, q TimelineRequest) (Timeline, error)

@@ -26,6 +26,9 @@ func (c *Local) CreateExecution(ctx context.Context, q CreateRequest) (Created, 
 		plan, err := c.execution.Plan(ctx, r)
 		return Created{At: c.now(), Plan: plan}, err
 	}
+	if err := c.awake(ctx, "create execution"); err != nil {
+		return Created{}, err
+	}
 	e, plan, err := c.execution.Create(ctx, r)
 	if err != nil {
 		return Created{At: c.now(), Plan: plan}, err
@@ -134,6 +137,9 @@ func (c *Local) ReleaseExecution(ctx context.Context, id, reason string) (Execut
 
 // CancelExecution implements Executions.
 func (c *Local) CancelExecution(ctx context.Context, id, reason string, requeue bool) (ExecutionChange, error) {
+	if err := c.awake(ctx, "cancel execution "+id); err != nil {
+		return ExecutionChange{}, err
+	}
 	return c.act(ctx, id, "cancel asked for", reason, func(e ledger.Execution) (ledger.Execution, error) {
 		return c.execution.Cancel(ctx, e.ID, reason, c.o.Actor, requeue)
 	})
@@ -141,6 +147,9 @@ func (c *Local) CancelExecution(ctx context.Context, id, reason string, requeue 
 
 // RetryExecution implements Executions.
 func (c *Local) RetryExecution(ctx context.Context, id, reason string) (ExecutionChange, error) {
+	if err := c.awake(ctx, "retry execution "+id); err != nil {
+		return ExecutionChange{}, err
+	}
 	return c.act(ctx, id, "retried", reason, func(e ledger.Execution) (ledger.Execution, error) {
 		return c.execution.Retry(ctx, e.ID, reason, c.o.Actor)
 	})

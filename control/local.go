@@ -35,6 +35,7 @@ type LocalOptions struct {
 	Transport func(url string) http.RoundTripper // nil = Go's own
 	// Tape is put around what asks archives, to record or to replay; nil = none.
 	Tape       func(next http.RoundTripper) (http.RoundTripper, error)
+	Offline    bool                  // Tape gives the answers: no archive is asked
 	Getenv     func(string) string   // nil = os.Getenv
 	Executable string                // our own binary, for runs on this machine; "" = os.Executable
 	Owner      string                // of claims; "" = host, process and a new id

@@ -84,6 +84,17 @@ func (c *Local) Health(ctx context.Context) (Health, error) {
 	if err != nil {
 		return h, err
 	}
+	pause, err := c.ledger.Paused(ctx)
+	if err != nil {
+		return h, err
+	}
+	if pause.Reason != "" {
+		home, err := v.Home()
+		if err != nil {
+			return h, err
+		}
+		h.Problems = append(h.Problems, pausedProblem(pause, home, v))
+	}
 	standing, err := standing(v, projects)
 	if err != nil {
 		return h, err
@@ -107,7 +118,7 @@ func (c *Local) Health(ctx context.Context) (Health, error) {
 
 // standsInLedger tells of a problem that the ledger itself shows: what a daemon stored of it may be over.
 func standsInLedger(p ledger.Problem) bool {
-	return p.Code == discovery.ProblemMassChange || p.Code == discovery.ProblemQuarantine
+	return p.Code == discovery.ProblemMassChange || p.Code == discovery.ProblemQuarantine || p.Code == problemPaused
 }
 
 // standing gives the problems that the ledger itself shows, whether or not a daemon runs to report them: a

@@ -15,6 +15,7 @@ import (
 // Plan is what the next ticks would do if they came now.
 type Plan struct {
 	At       time.Time     `json:"at"`
+	Paused   *ledger.Pause `json:"paused,omitempty"` // nothing of this happens before the ledger is adopted
 	Projects []ProjectPlan `json:"projects"`
 	Poll     PollPlan      `json:"poll"`
 }
@@ -44,6 +45,9 @@ func (c *Local) Plan(ctx context.Context, project string) (Plan, error) {
 		return Plan{}, err
 	}
 	answer := Plan{Projects: []ProjectPlan{}}
+	if answer.Paused, err = c.pause(ctx); err != nil {
+		return answer, err
+	}
 	for _, name := range names {
 		p, err := c.planProject(ctx, name)
 		if err != nil {

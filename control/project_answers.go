@@ -161,6 +161,7 @@ type ProjectStatus struct {
 // ProjectList is all projects.
 type ProjectList struct {
 	At       time.Time       `json:"at"`
+	Paused   *ledger.Pause   `json:"paused,omitempty"` // no tick of any of them runs before the ledger is adopted
 	Projects []ProjectStatus `json:"projects"`
 }
 

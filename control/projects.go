@@ -339,6 +339,9 @@ func (c *Local) ListProjects(ctx context.Context) (ProjectList, error) {
 	if err != nil {
 		return list, err
 	}
+	if list.Paused, err = c.pause(ctx); err != nil {
+		return list, err
+	}
 	for _, p := range projects {
 		s, err := c.projectStatus(v, p.ID)
 		if err != nil {

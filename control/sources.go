@@ -246,7 +246,7 @@ func (c *Local) BaselineSources(ctx context.Context, q SourceSelection) (SourceC
 
 // DiscoverSources implements Sources: it asks the archives about the selected sources now.
 func (c *Local) DiscoverSources(ctx context.Context, q SourceSelection) (DiscoverReport, error) {
-	if err := c.needLedger(); err != nil {
+	if err := c.mayAsk(ctx, "discover sources"); err != nil {
 		return DiscoverReport{}, err
 	}
 	var names []string

@@ -33,6 +33,9 @@ func (c *Local) projects(ctx context.Context, project string) ([]string, error) 
 // TickDiscovery implements Ticks.
 func (c *Local) TickDiscovery(ctx context.Context, project string) (DiscoveryTicks, error) {
 	names, err := c.projects(ctx, project)
+	if err == nil {
+		err = c.mayAsk(ctx, "discovery tick")
+	}
 	if err != nil {
 		return DiscoveryTicks{}, err
 	}
@@ -69,6 +72,9 @@ func (c *Local) discoveryTick(ctx context.Context, project string, o discovery.T
 // TickExecution implements Ticks: it admits, and then prepares and submits what is due.
 func (c *Local) TickExecution(ctx context.Context, project string, hold bool) (ExecutionTicks, error) {
 	names, err := c.projects(ctx, project)
+	if err == nil {
+		err = c.awake(ctx, "execution tick")
+	}
 	if err != nil {
 		return ExecutionTicks{}, err
 	}
@@ -84,6 +90,10 @@ func (c *Local) TickExecution(ctx context.Context, project string, hold bool) (E
 // Admit runs one project's admission. What goes wrong is in its answer.
 func (c *Local) Admit(ctx context.Context, project string, hold bool) ExecutionTick {
 	tick := ExecutionTick{Project: project, Executions: []string{}}
+	if err := c.awake(ctx, "execution tick"); err != nil {
+		tick.Reason, tick.Error = "refused", err.Error()
+		return tick
+	}
 	a, err := c.execution.Admit(ctx, project, execution.AdmitOptions{Hold: hold})
 	if err != nil {
 		tick.Reason, tick.Error = "refused", err.Error()
@@ -100,6 +110,9 @@ func (c *Local) Admit(ctx context.Context, project string, hold bool) ExecutionT
 // Work prepares, submits and retries whatever is due until nothing is, and counts the steps. A step
 // that fails leaves its reason in the ledger; only a step that could not be told is an error here.
 func (c *Local) Work(ctx context.Context) (int, error) {
+	if err := c.awake(ctx, "work"); err != nil {
+		return 0, err
+	}
 	counted := &counter{work: c.execution}
 	var failures []error
 	err := drive.Run(ctx, drive.Parallel(counted, c.o.Workers, func(err error) {
@@ -126,7 +139,7 @@ func (c *counter) Next(ctx context.Context) (func(context.Context) error, bool, 
 
 // TickPoll implements Ticks.
 func (c *Local) TickPoll(ctx context.Context) (PollTick, error) {
-	if err := c.needLedger(); err != nil {
+	if err := c.awake(ctx, "poll tick"); err != nil {
 		return PollTick{}, err
 	}
 	r, err := c.execution.Poll(ctx)

@@ -3,6 +3,8 @@ package execution
 import (
 	"context"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,6 +86,12 @@ func (p *place) Poll(_ context.Context, ids []string) (map[string]backends.Obser
 
 func (p *place) Find(ctx context.Context, ids []string) (map[string]backends.Observation, error) {
 	return p.Poll(ctx, ids)
+}
+
+func (p *place) List(context.Context) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.runs)), p.asked
 }
 
 func (p *place) Cancel(_ context.Context, id string) error {

@@ -76,6 +76,7 @@ func Run(t *testing.T, newRig func(t *testing.T) Rig) {
 		{"a fence keeps an attempt from ever starting", fencedBefore},
 		{"a fence ends an attempt that runs", fencedRunning},
 		{"one poll answers for all", polledTogether},
+		{"the list has what was submitted, running or ended, and nothing else", listed},
 		{"ids that nobody made are not looked up", badIDs},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, newRig(t)) })
@@ -363,5 +364,29 @@ func badIDs(t *testing.T, r Rig) {
 		if all, err := r.Backend.Poll(t.Context(), []string{id}); err == nil && all[id].Phase != backends.PhaseUnknown {
 			t.Errorf("poll %q: %+v", id, all)
 		}
+	}
+}
+
+func listed(t *testing.T, r Rig) {
+	list := func() []string {
+		t.Helper()
+		ids, err := r.Backend.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	before := list()
+	ended, runs, fenced := r.Submission(Quick), r.Submission(Endless), r.Submission(Quick)
+	r.submit(t, ended)
+	r.submit(t, runs)
+	defer r.stop(t, runs.ID)
+	r.Await(t, ended.ID, backends.PhaseFinished)
+	if err := r.Backend.Fence(t.Context(), fenced.ID); err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Sorted(slices.Values(append(before, ended.ID, runs.ID)))
+	if got := list(); !slices.Equal(got, want) {
+		t.Errorf("listed %v, want %v", got, want)
 	}
 }

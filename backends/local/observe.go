@@ -37,6 +37,41 @@ func (b *Backend) Poll(ctx context.Context, ids []string) (map[string]backends.O
 	return observations, nil
 }
 
+// maxListed bounds the attempts of one work folder that are listed.
+const maxListed = 1_000_000
+
+// List gives the attempts whose folders are in the work folder. One that was only ever fenced is none.
+func (b *Backend) List(ctx context.Context) ([]string, error) {
+	what := "list the runs in the work folder " + b.o.Root
+	entries, err := os.ReadDir(b.o.Root) // sorted
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, what, "is its disk mounted?")
+	}
+	var ids []string
+	for _, entry := range entries {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, err, what, "")
+		}
+		id := entry.Name()
+		if backends.CheckAttemptID(id) != nil || !entry.IsDir() {
+			continue
+		}
+		var owner ownerRecord
+		claimed, err := readRecord(b.folder(id).claim(), &owner)
+		if err != nil {
+			return nil, fault.Wrap(fault.Unavailable, err, what, "look at that file; without it nobody can tell whether the attempt was submitted")
+		}
+		if !claimed || owner.Owner == ownerFence {
+			continue
+		}
+		if len(ids) == maxListed {
+			return nil, fault.New(fault.Unavailable, fmt.Sprintf("%s: it holds more than %d", what, maxListed), "move the folders of runs that ended long ago elsewhere")
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
 // whereabouts gives what a receipt gives, for an attempt whose receipt was lost.
 func whereabouts(f folder) (externalID, path string) {
 	var shim shimRecord

@@ -7,6 +7,8 @@ func newLedgerCmd(a *app) *cobra.Command {
 		ledgerCommands(a)...)
 }
 
-func ledgerCommands(*app) []*cobra.Command {
-	return []*cobra.Command{}
+func ledgerCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newLedgerAdoptCmd(a),
+	}
 }

@@ -11,6 +11,9 @@ import (
 	"beampipe/ledger"
 )
 
+// hostVariable names this machine for the ledger, where its own id does not last or several share a ledger.
+const hostVariable = "BEAMPIPE_HOST_ID"
+
 // openLocal gives a Control in this process, on the ledger that is named or on files alone.
 func openLocal(getenv func(string) string) func(context.Context, openOptions) (control.Control, func() error, error) {
 	return func(ctx context.Context, o openOptions) (control.Control, func() error, error) {
@@ -21,10 +24,10 @@ func openLocal(getenv func(string) string) func(context.Context, openOptions) (c
 		if err != nil {
 			return nil, nil, fmt.Errorf("find our own program, which carries out local runs: %w", err)
 		}
-		local := control.LocalOptions{Actor: o.Actor, Archives: o.Archives, Getenv: getenv, Executable: executable, Log: o.Log, Tape: o.Tape.around()}
+		local := control.LocalOptions{Actor: o.Actor, Archives: o.Archives, Getenv: getenv, Executable: executable, Log: o.Log, Tape: o.Tape.around(), Offline: o.Tape.replay != ""}
 		closeLedger := func() error { return nil }
 		if o.Ledger != "" {
-			if local.Ledger, err = ledger.Open(ctx, o.Ledger, ledger.Options{Rebuild: execution.Rebuild}); err != nil {
+			if local.Ledger, err = ledger.Open(ctx, o.Ledger, ledger.Options{Rebuild: execution.Rebuild, HostID: getenv(hostVariable)}); err != nil {
 				return nil, nil, err
 			}
 			closeLedger = local.Ledger.Close

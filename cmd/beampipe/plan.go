@@ -34,6 +34,7 @@ and what the next poll would ask. Nothing is written and no archive is asked.`,
 }
 
 func (p *page) ticksPlan(answer control.Plan) {
+	p.paused(answer.Paused)
 	for _, x := range answer.Projects {
 		p.line("%s", p.bold(x.Project))
 		p.planDiscovery(x)

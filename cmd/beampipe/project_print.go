@@ -157,6 +157,7 @@ func (p *page) projectDiff(d control.ProjectDiff) {
 }
 
 func (p *page) projectList(l control.ProjectList) {
+	p.paused(l.Paused)
 	if len(l.Projects) == 0 {
 		p.line("no project; add one with: beampipe project add -f survey.yaml")
 		return
