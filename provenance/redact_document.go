@@ -21,6 +21,7 @@ const (
 	mediaLines    = "application/jsonl"
 	mediaMarkdown = "text/markdown"
 	mediaHTML     = "text/html"
+	mediaUnknown  = "application/octet-stream"
 )
 
 // Redaction says what was taken out of a document.
