@@ -11,11 +11,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"beampipe/fault"
@@ -26,8 +26,8 @@ const applicationID = 0x62706970
 
 // Limits of a ledger. Each has a clear error or wait past it.
 const (
-	busyTimeout    = 10 * time.Second // wait for another process's write
-	maxBusyRetries = 5                // then a write is tried again this often
+	busyTimeout    = 10 * time.Second // wait for another process, of a reader or while a ledger is opened
+	lockPatience   = 30 * time.Second // wait for another process's write
 	defaultReaders = 4
 
 	// Two processes that create one ledger get in each other's way at the switch to WAL mode, for which
@@ -57,12 +57,11 @@ type Head struct {
 	Hash string `json:"hash"`
 }
 
-// Ledger is an open ledger file. It is safe for concurrent use; writes queue for one connection.
+// Ledger is an open ledger file. It is safe for concurrent use; writes share one connection.
 type Ledger struct {
 	path    string
 	writer  *writer
 	readers *sql.DB
-	turn    chan struct{} // holds one token: whose turn it is to write
 	now     func() time.Time
 	newID   func() string
 	rebuild Rebuilder
@@ -70,6 +69,21 @@ type Ledger struct {
 
 	hostID string
 	lease  atomic.Pointer[Lease] // set while this process leads
+
+	// The writer's goroutine, and what it alone touches.
+	queue        *queue
+	ran          chan struct{} // told when a caller's function has been run
+	closing      chan struct{}
+	closeOnce    sync.Once
+	served       chan struct{} // closed when the goroutine has ended
+	idle         *time.Timer
+	files        files
+	lastGroup    int // calls in it
+	checkpointed int // pages that were written when the last checkpoint was made
+
+	patience time.Duration // how long a write waits for another process
+	reads    *readings
+	stats    writerStats
 
 	guard    func(tx *Tx) error // asked first in every write transaction; nil = nothing to ask
 	onCommit func(Head)         // told the head of what was just made durable; nil = nobody
@@ -121,7 +135,7 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	if err := prepareFile(ctx, abs, create); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: abs, turn: make(chan struct{}, 1), now: o.Now, newID: o.NewID, rebuild: o.Rebuild, pass: o.Pass, hostID: o.HostID}
+	l := &Ledger{path: abs, now: o.Now, newID: o.NewID, rebuild: o.Rebuild, pass: o.Pass, hostID: o.HostID, patience: lockPatience, reads: newReadings()}
 	l.guard = l.checkLease
 	if l.hostID == "" {
 		l.hostID = MachineID()
@@ -147,10 +161,25 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	}
 	l.readers.SetMaxOpenConns(readers)
 	l.readers.SetMaxIdleConns(readers)
+	if err := l.startWriter(); err != nil {
+		return nil, errors.Join(err, l.readers.Close(), l.writer.close())
+	}
 	if err := l.settle(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// startWriter starts the goroutine that writes.
+func (l *Ledger) startWriter() (err error) {
+	if l.files.ledger, _, err = idOf(l.path); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "open ledger "+l.path, "see why its folder cannot be read")
+	}
+	l.queue, l.ran = newQueue(l.path), make(chan struct{}, 1)
+	l.closing, l.served = make(chan struct{}), make(chan struct{})
+	l.idle = time.NewTimer(idleAfter)
+	go l.serve()
+	return nil
 }
 
 // prepareFile checks the file and brings it to this program's schema.
@@ -201,73 +230,18 @@ func (l *Ledger) Now() time.Time { return l.now().UTC().Truncate(time.Millisecon
 // NewID gives a new UUIDv7.
 func (l *Ledger) NewID() string { return l.newID() }
 
-// Close waits for the write that is going on and closes the file.
+// Close waits for the transaction that is going on, refuses who still waits, and closes the file. Closing
+// twice is no error.
 func (l *Ledger) Close() error {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	return errors.Join(l.readers.Close(), l.writer.close())
-}
-
-// Write runs fn in one write transaction and returns once it is durable. fn may be run more than
-// once and must only touch the database through tx. ctx bounds the wait for a turn; once fn runs,
-// the transaction is carried to its end, because a cancelled statement would roll all of it back.
-func (l *Ledger) Write(ctx context.Context, fn func(tx *Tx) error) error {
-	select {
-	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return fault.Wrap(fault.Unavailable, context.Cause(ctx), "write to ledger "+l.path+": waiting for a turn", "")
+	if l.queue != nil {
+		l.closeOnce.Do(func() { close(l.closing) })
+		<-l.served
 	}
-	defer func() { <-l.turn }()
-	var err error
-	for range maxBusyRetries {
-		// A select between a free turn and a context that has ended picks either.
-		if ctx.Err() != nil {
-			return fault.Wrap(fault.Unavailable, context.Cause(ctx), "write to ledger "+l.path+": waiting for a turn", "")
-		}
-		if err = l.writeOnce(fn); !isCode(err, sqlite3.SQLITE_BUSY) {
-			break
-		}
+	err := l.readers.Close()
+	if l.writer != nil {
+		err = errors.Join(err, l.writer.close())
 	}
-	return writeError(l.path, err)
-}
-
-func (l *Ledger) writeOnce(fn func(tx *Tx) error) error {
-	dbTx, err := l.writer.conn.BeginTx(context.Background(), nil)
-	if err != nil {
-		return err
-	}
-	defer dbTx.Rollback() //nolint:errcheck // after Commit it says so; otherwise the error that led here counts
-	tx := &Tx{View: View{ctx: context.Background(), q: l.writer, now: l.Now(), path: l.path, rebuild: l.rebuild}, newID: l.newID}
-	if l.guard != nil {
-		if err := l.guard(tx); err != nil {
-			return err
-		}
-	}
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if err := dbTx.Commit(); err != nil {
-		return err
-	}
-	if l.onCommit != nil && tx.headKnown {
-		l.onCommit(Head{tx.headSeq, tx.headHash})
-	}
-	return nil
-}
-
-// View gives the reading half: each of its calls is a query of its own on a pooled connection.
-func (l *Ledger) View(ctx context.Context) View {
-	return View{ctx: ctx, q: l.readers, now: l.Now(), path: l.path, rebuild: l.rebuild}
-}
-
-// Snapshot runs fn on one read transaction, so that all that it reads is from one instant.
-func (l *Ledger) Snapshot(ctx context.Context, fn func(v View) error) error {
-	dbTx, err := l.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return readError(l.path, "begin", err)
-	}
-	defer dbTx.Rollback() //nolint:errcheck // nothing was written
-	return fn(View{ctx: ctx, q: dbTx, now: l.Now(), path: l.path, rebuild: l.rebuild})
+	return err
 }
 
 // Size gives the bytes of the ledger file and of its write-ahead log.
@@ -279,58 +253,4 @@ func (l *Ledger) Size() (file, wal int64) {
 		wal = info.Size()
 	}
 	return file, wal
-}
-
-// isCode reports whether err is SQLite's with that primary result code.
-func isCode(err error, code int) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code()&0xff == code
-}
-
-const writeAccessHint = "give the user of this process write access to the file and its folder"
-
-func openError(path string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case isCode(err, sqlite3.SQLITE_NOTADB):
-		return fault.Wrap(fault.Invalid, err, "open ledger "+path+": it is not a SQLite database", "name a ledger file, or restore this one from a backup")
-	case isCode(err, sqlite3.SQLITE_READONLY), isCode(err, sqlite3.SQLITE_CANTOPEN), isCode(err, sqlite3.SQLITE_PERM):
-		return fault.Wrap(fault.Unavailable, err, "open ledger "+path+": it, or its folder, cannot be written to",
-			writeAccessHint)
-	}
-	return writeError(path, err)
-}
-
-// writeError says what a failed write means for the operator. Errors of fn itself pass unchanged.
-func writeError(path string, err error) error {
-	what := "write to ledger " + path
-	switch {
-	case err == nil:
-		return nil
-	case isCode(err, sqlite3.SQLITE_BUSY), isCode(err, sqlite3.SQLITE_LOCKED):
-		return fault.Wrap(fault.Unavailable, err, what+": another process holds it locked", "end the other process, or try again")
-	case isCode(err, sqlite3.SQLITE_FULL):
-		return fault.Wrap(fault.Unavailable, err, what+": the disk is full", "make room on the ledger's disk")
-	case isCode(err, sqlite3.SQLITE_READONLY), isCode(err, sqlite3.SQLITE_PERM):
-		return fault.Wrap(fault.Unavailable, err, what+": the file cannot be written to", writeAccessHint)
-	case isCode(err, sqlite3.SQLITE_CORRUPT), isCode(err, sqlite3.SQLITE_NOTADB):
-		return fault.Wrap(fault.Invalid, err, what+": the file is damaged", "stop the daemon and restore the ledger from a backup")
-	case isCode(err, sqlite3.SQLITE_CONSTRAINT):
-		return fault.Wrap(fault.Conflict, err, what, "")
-	}
-	return err
-}
-
-func readError(path, what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return fault.New(fault.NotFound, "ledger "+path+": "+what, "")
-	}
-	if isCode(err, sqlite3.SQLITE_CORRUPT) || isCode(err, sqlite3.SQLITE_NOTADB) {
-		return fault.Wrap(fault.Invalid, err, "read ledger "+path+": "+what+": the file is damaged", "stop the daemon and restore the ledger from a backup")
-	}
-	return fault.Wrap(fault.Unavailable, err, "read ledger "+path+": "+what, "")
 }

@@ -318,7 +318,9 @@ func TestPragmasAreInForceOnEveryConnection(t *testing.T) {
 			}
 		}
 	}
+	want["busy_timeout"] = "0" // who waits to write can leave
 	check("writer", f.writer.conn)
+	want["busy_timeout"] = "10000"
 	for i := range defaultReaders { // all at the same time, so that each is another one
 		conn, err := f.readers.Conn(context.Background())
 		if err != nil {

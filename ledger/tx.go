@@ -20,10 +20,11 @@ type querier interface {
 
 // View reads the ledger. It is made by Ledger.View, Ledger.Snapshot or, inside a write, is part of Tx.
 type View struct {
-	ctx  context.Context
-	q    querier
-	now  time.Time
-	path string
+	ctx   context.Context
+	q     querier
+	reads *readings // bounds each query; nil in a transaction, which is bounded as a whole
+	now   time.Time
+	path  string
 
 	rebuild Rebuilder // nil = artifacts that are stored as a recipe cannot be read
 }
@@ -65,22 +66,41 @@ func (tx *Tx) execOne(what, query string, args ...any) error {
 
 // get scans one row; no row is a NotFound error.
 func (v View) get(what, query string, args []any, dest ...any) error {
-	return readError(v.path, what, v.q.QueryRowContext(v.ctx, query, args...).Scan(dest...))
+	ctx, done := v.reads.begin(v.ctx)
+	defer done()
+	err := v.q.QueryRowContext(ctx, query, args...).Scan(dest...)
+	v.noted(err)
+	return v.reads.ageError(ctx, v.path, readError(v.path, what, err))
 }
 
 // list runs a query and calls scan for each row.
 func (v View) list(what, query string, args []any, scan func(rows *sql.Rows) error) error {
-	rows, err := v.q.QueryContext(v.ctx, query, args...)
+	ctx, done := v.reads.begin(v.ctx)
+	defer done()
+	err := v.each(ctx, query, args, scan)
+	v.noted(err)
+	return v.reads.ageError(ctx, v.path, readError(v.path, what, err))
+}
+
+func (v View) each(ctx context.Context, query string, args []any, scan func(rows *sql.Rows) error) error {
+	rows, err := v.q.QueryContext(ctx, query, args...)
 	if err != nil {
-		return readError(v.path, what, err)
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
-			return readError(v.path, what, err)
+			return err
 		}
 	}
-	return readError(v.path, what, rows.Err())
+	return rows.Err()
+}
+
+// noted tells the write transaction, where there is one, of an error that came with a row.
+func (v View) noted(err error) {
+	if t, writes := v.q.(*turn); writes {
+		t.noted(err)
+	}
 }
 
 // Stamp writes a time as the ledger stores it.
