@@ -132,7 +132,7 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "open ledger "+path, "")
 	}
-	if err := prepareFile(ctx, abs, create); err != nil {
+	if err := prepareFile(ctx, abs, o, create); err != nil {
 		return nil, err
 	}
 	l := &Ledger{path: abs, now: o.Now, newID: o.NewID, rebuild: o.Rebuild, pass: o.Pass, hostID: o.HostID, patience: lockPatience, reads: newReadings()}
@@ -183,12 +183,12 @@ func (l *Ledger) startWriter() (err error) {
 }
 
 // prepareFile checks the file and brings it to this program's schema.
-func prepareFile(ctx context.Context, path string, create bool) error {
+func prepareFile(ctx context.Context, path string, o Options, create bool) error {
 	giveUp := time.Now().Add(busyTimeout)
 	for {
 		err := checkContent(ctx, path, create)
 		if err == nil {
-			err = migrate(ctx, path)
+			err = migrate(ctx, path, o)
 		}
 		if !isCode(err, sqlite3.SQLITE_BUSY) || time.Now().After(giveUp) {
 			return err

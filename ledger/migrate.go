@@ -23,17 +23,17 @@ const maxUpTries = 3
 
 // migrate brings the file to this program's schema. A file of a newer schema, or of another program,
 // is refused.
-func migrate(ctx context.Context, path string) error {
+func migrate(ctx context.Context, path string, o Options) error {
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		return err
 	}
-	return migrateWith(ctx, path, files)
+	return migrateWith(ctx, path, o, files)
 }
 
 // migrateWith works on a pool of its own: goose keeps one connection while a migration without a
 // transaction takes another.
-func migrateWith(ctx context.Context, path string, files fs.FS, more ...*goose.Migration) error {
+func migrateWith(ctx context.Context, path string, o Options, files fs.FS, more ...*goose.Migration) error {
 	db, err := sql.Open("sqlite", dsn(path, false))
 	if err != nil {
 		return openError(path, err)
@@ -58,6 +58,11 @@ func migrateWith(ctx context.Context, path string, files fs.FS, more ...*goose.M
 				"use the newer beampipe that wrote it, or restore a backup made before the upgrade")
 		case have == want:
 			return nil
+		}
+		if there, err := hasEvents(ctx, db, have); err != nil {
+			return openError(path, err)
+		} else if there {
+			return upgrade(ctx, path, o, db, provider)
 		}
 		if _, err = provider.Up(ctx); err == nil {
 			return nil

@@ -61,7 +61,7 @@ func migrateOn(t *testing.T, path string, tables []string, script string) error 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return migrateWith(context.Background(), path, files, rebuildTables(nextVersion, tables, script))
+	return migrateWith(context.Background(), path, Options{}, files, rebuildTables(nextVersion, tables, script))
 }
 
 // rowsOf counts the rows of the counted tables and gives the schema version.
@@ -172,7 +172,7 @@ func TestWithForeignKeysOnTheSameRebuildFails(t *testing.T) {
 		_, err := tx.ExecContext(ctx, rebuildProjects)
 		return err
 	}}, nil)
-	if err := migrateWith(context.Background(), path, files, inTx); err == nil {
+	if err := migrateWith(context.Background(), path, Options{}, files, inTx); err == nil {
 		t.Error("a rebuild inside goose's transaction passed; rebuildTables would not be needed")
 	}
 }

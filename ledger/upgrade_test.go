@@ -51,7 +51,7 @@ func firstLedger(t *testing.T) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "first.db")
-	if err := migrateWith(context.Background(), path, fstest.MapFS{"00001_ledger.sql": {Data: script}}); err != nil {
+	if err := migrateWith(context.Background(), path, Options{}, fstest.MapFS{"00001_ledger.sql": {Data: script}}); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", dsn(path, false))
