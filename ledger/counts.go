@@ -5,31 +5,26 @@ import (
 	"time"
 )
 
-// CountExecutions counts per state; project "" counts all. It reads the index of all that ever ran: for
-// answers to people, not for loops.
+// Counts of executions are read from execution_counts, which triggers keep: they cost the same however many
+// there are.
+
+// CountExecutions counts per state; project "" counts all.
 func (v View) CountExecutions(project string) (map[State]int, error) {
-	counts := map[State]int{}
-	err := v.list("count executions", "SELECT status, count(*) FROM batch_execution_record WHERE (? = '' OR project = ?) GROUP BY status",
-		[]any{project, project}, func(rows *sql.Rows) error {
-			var s State
-			var n int
-			err := rows.Scan(&s, &n)
-			counts[s] = n
-			return err
-		})
-	return counts, err
+	return v.countStates("count executions", "(?1 = '' OR project = ?1)", project)
 }
 
-// live are the states that are not terminal. They are named one by one, so that SQLite reads their part
-// of the index alone: what has ended costs nothing, however much it is.
+// live are the states that are not terminal, named one by one so that an index is read for them alone.
 const live = "status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain', 'queued', 'running', 'cancelling', 'verifying')"
 
-// CountLive counts the executions that have not ended, per state; project "" counts all. Unlike
-// CountExecutions it does not cost more with each execution that ever ran.
+// CountLive counts the executions that have not ended, per state; project "" counts all.
 func (v View) CountLive(project string) (map[State]int, error) {
+	return v.countStates("count live executions", live+" AND (?1 = '' OR project = ?1)", project)
+}
+
+func (v View) countStates(what, where string, args ...any) (map[State]int, error) {
 	counts := map[State]int{}
-	err := v.list("count live executions", "SELECT status, count(*) FROM batch_execution_record WHERE "+live+" AND (? = '' OR project = ?) GROUP BY status",
-		[]any{project, project}, func(rows *sql.Rows) error {
+	err := v.list(what, "SELECT status, sum(n) FROM execution_counts WHERE n > 0 AND "+where+" GROUP BY status",
+		args, func(rows *sql.Rows) error {
 			var s State
 			var n int
 			err := rows.Scan(&s, &n)
@@ -39,27 +34,57 @@ func (v View) CountLive(project string) (map[State]int, error) {
 	return counts, err
 }
 
-// OldestLive gives, per state, since when the oldest execution that has not ended exists.
+// OldestLive gives, per state, since when the oldest execution that has not ended exists, by their ids.
 func (v View) OldestLive() (map[State]time.Time, error) {
 	oldest := map[State]time.Time{}
-	err := v.list("oldest live executions", "SELECT status, min(created_at) FROM batch_execution_record WHERE "+live+" GROUP BY status", nil,
+	err := v.list("oldest live executions", `SELECT g.status, e.created_at FROM execution_counts g CROSS JOIN batch_execution_record e
+		ON e.uuid = (SELECT min(i.uuid) FROM batch_execution_record i WHERE i.status = g.status AND i.project = g.project
+			AND i.profile = g.profile AND i.target = g.target AND i.failure_class = g.failure_class)
+		WHERE g.n > 0 AND g.`+live, nil,
 		func(rows *sql.Rows) error {
 			var s State
 			var at timeText
 			err := rows.Scan(&s, &at)
-			oldest[s] = at.value()
+			if t, ok := oldest[s]; !ok || at.value().Before(t) {
+				oldest[s] = at.value()
+			}
 			return err
 		})
 	return oldest, err
 }
 
 // inFlight are the states that count against limits: non-terminal, and not verifying.
-const inFlight = "status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain', 'queued', 'running', 'cancelling') AND held_at IS NULL"
+const inFlight = "status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain', 'queued', 'running', 'cancelling')"
 
 // CountInFlight counts executions that count against limits: not terminal, not held, not verifying.
-// Empty arguments do not narrow.
+// Empty arguments do not narrow. It costs what is held.
 func (v View) CountInFlight(project, profile string) (n int, err error) {
-	err = v.get("executions in flight", "SELECT count(*) FROM batch_execution_record WHERE "+inFlight+
-		" AND (? = '' OR project = ?) AND (? = '' OR profile = ?)", []any{project, project, profile, profile}, &n)
+	const of = inFlight + " AND (?1 = '' OR project = ?1) AND (?2 = '' OR profile = ?2)"
+	err = v.get("executions in flight", `SELECT (SELECT coalesce(sum(n), 0) FROM execution_counts WHERE n > 0 AND `+of+`)
+		- (SELECT count(*) FROM batch_execution_record INDEXED BY executions_held WHERE held_at IS NOT NULL AND `+of+`)`, []any{project, profile}, &n)
 	return n, err
+}
+
+// Miscounts names the groups of executions and sources whose count is not the number of rows, as text for
+// a person. It reads every execution and every source, in an index. There are none unless somebody took
+// the triggers away.
+func (v View) Miscounts() ([]string, error) {
+	var wrong []string
+	for _, c := range []struct{ table, of, group string }{
+		{"execution_counts", "batch_execution_record", executionGroup},
+		{"source_groups", "sources", sourceGroup},
+	} {
+		err := v.list("counts in "+c.table, `SELECT '`+c.table+`: ' || concat_ws(', ', `+c.group+`) || ': counted ' || sum(counted) || ', there are ' || sum(n) FROM (
+			SELECT `+c.group+`, n AS counted, 0 AS n FROM `+c.table+` UNION ALL SELECT `+c.group+`, 0, count(*) FROM `+c.of+` GROUP BY `+c.group+`)
+			GROUP BY `+c.group+` HAVING sum(counted) <> sum(n)`, nil, func(rows *sql.Rows) error {
+			var text string
+			err := rows.Scan(&text)
+			wrong = append(wrong, text)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return wrong, nil
 }

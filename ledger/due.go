@@ -25,9 +25,9 @@ func dueNextArgs(d Discovery) []any {
 // ClaimDueSources claims up to limit sources of a project that are due for discovery, the longest due
 // first, under one batch. Quarantined sources are left alone.
 func (tx *Tx) ClaimDueSources(project string, limit int, owner, batch string, ttl time.Duration) ([]Source, []Claim, error) {
-	due, err := tx.sources("due sources of "+project, `WHERE project = ? AND enabled = 1 AND removed_at IS NULL AND quarantined_at IS NULL AND next_due_at <= ?
+	due, err := tx.sources("due sources of "+project, "SELECT "+sourceColumns+` FROM sources WHERE project = ? AND enabled = 1 AND removed_at IS NULL AND quarantined_at IS NULL AND next_due_at <= ?
 		AND NOT EXISTS (SELECT 1 FROM claims WHERE subject = 'source:' || sources.id AND owner <> '' AND expires_at > ?)
-		ORDER BY next_due_at, id LIMIT ?`, project, Stamp(tx.now), Stamp(tx.now), limit)
+		ORDER BY next_due_at, id LIMIT ?`, []any{project, Stamp(tx.now), Stamp(tx.now), limit})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"database/sql"
 	"fmt"
-	"strings"
 
 	"beampipe/provenance"
 )
@@ -49,56 +48,6 @@ func (v View) Head() (seq int64, hash string, err error) {
 	err = v.list("head of the provenance log", "SELECT seq, hash FROM provenance_events ORDER BY seq DESC LIMIT 1", nil,
 		func(rows *sql.Rows) error { return rows.Scan(&seq, &hash) })
 	return seq, hash, err
-}
-
-// EventFilter narrows a list of events; empty fields do not narrow.
-type EventFilter struct {
-	Project   string
-	Source    string
-	Execution string
-	Type      string
-	After     int64 // events with a greater sequence number
-	Limit     int   // 0 = 1000
-	Newest    bool  // newest first
-}
-
-// Events lists events in the order in which they happened, or the newest first.
-func (v View) Events(f EventFilter) ([]provenance.Event, error) {
-	var where []string
-	var args []any
-	add := func(cond string, arg any) { where, args = append(where, cond), append(args, arg) }
-	add("seq > ?", f.After)
-	if f.Project != "" {
-		add("project_module = ?", f.Project)
-	}
-	if f.Source != "" {
-		add("source_identifier = ? AND source_identifier <> ''", f.Source)
-	}
-	if f.Execution != "" {
-		add("execution_id = ? AND execution_id <> ''", f.Execution)
-	}
-	if f.Type != "" {
-		add("event_type = ?", f.Type)
-	}
-	order := "ASC"
-	if f.Newest {
-		order = "DESC"
-	}
-	limit := f.Limit
-	if limit <= 0 {
-		limit = eventPage
-	}
-	args = append(args, limit)
-	var events []provenance.Event
-	err := v.list("provenance events", `SELECT seq, occurred_at, event_type, project_module, source_identifier,
-		execution_id, actor, correlation_id, payload, prev_hash, hash FROM provenance_events
-		WHERE `+strings.Join(where, " AND ")+` ORDER BY seq `+order+` LIMIT ?`, args,
-		func(rows *sql.Rows) error {
-			e, err := scanEvent(rows)
-			events = append(events, e)
-			return err
-		})
-	return events, err
 }
 
 // CountEvents gives the number of events in the log.

@@ -129,135 +129,15 @@ func (v View) Execution(id string) (Execution, error) {
 	return e, err
 }
 
-// ResolveExecution finds an execution by its id or by an unambiguous part of its id (at least 4
-// characters, from the front or the end: UUIDv7s of one minute begin alike).
-func (v View) ResolveExecution(part string) (string, error) {
-	if len(part) == 36 {
-		return part, nil
-	}
-	var found []string
-	err := v.list("execution "+part, `SELECT uuid FROM batch_execution_record WHERE length(?) >= 4
-		AND (substr(uuid, 1, length(?)) = ? OR substr(uuid, -length(?)) = ?) LIMIT 2`, []any{part, part, part, part, part},
-		func(rows *sql.Rows) error {
-			var id string
-			err := rows.Scan(&id)
-			found = append(found, id)
-			return err
-		})
-	switch {
-	case err != nil:
-		return "", err
-	case len(found) == 0:
-		return "", fault.New(fault.NotFound, fmt.Sprintf("there is no execution %q in this ledger", part), "list them with: beampipe execution list")
-	case len(found) > 1:
-		return "", fault.New(fault.Invalid, fmt.Sprintf("%q stands for more than one execution", part), "give more of the id")
-	}
-	return found[0], nil
-}
-
 func (v View) executionSources(id string) ([]ExecutionSource, error) {
 	var list []ExecutionSource
-	err := v.list("sources of execution "+id, "SELECT source_id, identifier, sbids, signature, resigned, active FROM execution_sources WHERE execution = ? ORDER BY identifier",
+	err := v.list("sources of execution "+id, "SELECT "+executionSourceColumns+" FROM execution_sources WHERE execution = ? ORDER BY identifier",
 		[]any{id}, func(rows *sql.Rows) error {
-			var s ExecutionSource
-			var sbids string
-			if err := rows.Scan(&s.SourceID, &s.Identifier, &sbids, &s.Signature, &s.Resigned, &s.Active); err != nil {
-				return err
-			}
-			err := scanJSON("SBIDs", sbids, &s.SBIDs)
+			s, err := scanExecutionSource(rows)
 			list = append(list, s)
 			return err
 		})
 	return list, err
-}
-
-// ExecutionFilter narrows a list of executions; empty fields do not narrow.
-type ExecutionFilter struct {
-	Project string
-	Source  string
-	States  []State
-	Target  string
-	Held    *bool
-	Due     bool   // only those whose not_before has come
-	Unclaim bool   // only those that no worker holds
-	Before  string // ids before this one: the cursor of a page, newest first
-	After   string // ids after this one: the cursor of a page, oldest first
-	Oldest  bool   // oldest first
-	Limit   int    // 0 = all
-}
-
-// Executions lists executions, the newest first unless told otherwise.
-func (v View) Executions(f ExecutionFilter) ([]Execution, error) {
-	where, args := f.where(v.now)
-	order := "DESC"
-	if f.Oldest {
-		order = "ASC"
-	}
-	query := "SELECT " + executionColumns + " FROM batch_execution_record WHERE " + where + " ORDER BY uuid " + order
-	if f.Limit > 0 {
-		query += " LIMIT ?"
-		args = append(args, f.Limit)
-	}
-	var list []Execution
-	err := v.list("executions", query, args, func(rows *sql.Rows) error {
-		e, err := scanExecution(rows.Scan)
-		list = append(list, e)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i := range list {
-		if list[i].Sources, err = v.executionSources(list[i].ID); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-func (f ExecutionFilter) where(now time.Time) (string, []any) {
-	where := []string{"1 = 1"}
-	var args []any
-	add := func(cond string, a ...any) { where, args = append(where, cond), append(args, a...) }
-	if f.Project != "" {
-		add("project = ?", f.Project)
-	}
-	if f.Source != "" {
-		// The index of sources begins with the project, so it is named even when all are meant.
-		add(`uuid IN (SELECT e.execution FROM execution_sources e JOIN sources s ON s.id = e.source_id
-			WHERE s.identifier = ? AND s.project IN (SELECT project FROM projects))`, f.Source)
-	}
-	if len(f.States) > 0 {
-		marks := strings.TrimSuffix(strings.Repeat("?, ", len(f.States)), ", ")
-		states := make([]any, len(f.States))
-		for i, s := range f.States {
-			states[i] = string(s)
-		}
-		add("status IN ("+marks+")", states...)
-	}
-	if f.Target != "" {
-		add("target = ?", f.Target)
-	}
-	if f.Held != nil {
-		if *f.Held {
-			add("held_at IS NOT NULL")
-		} else {
-			add("held_at IS NULL")
-		}
-	}
-	if f.Due {
-		add("(not_before IS NULL OR not_before <= ?)", Stamp(now))
-	}
-	if f.Unclaim {
-		add("NOT EXISTS (SELECT 1 FROM claims WHERE subject = 'execution:' || uuid AND owner <> '' AND expires_at > ?)", Stamp(now))
-	}
-	if f.Before != "" {
-		add("uuid < ?", f.Before)
-	}
-	if f.After != "" {
-		add("uuid > ?", f.After)
-	}
-	return strings.Join(where, " AND "), args
 }
 
 // unblocked leaves out executions with a source that another execution works on now, that has newer data
@@ -279,12 +159,10 @@ func (v View) RetriesDue(limit int) ([]Execution, error) {
 			list = append(list, e)
 			return err
 		})
-	for i := range list {
-		if err == nil {
-			list[i].Sources, err = v.executionSources(list[i].ID)
-		}
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	return list, v.addSources(list)
 }
 
 // NextRetryAt gives the earliest time at which a failed execution is to be retried by itself, or at

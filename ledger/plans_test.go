@@ -34,6 +34,10 @@ func (w *watcher) QueryRowContext(ctx context.Context, query string, args ...any
 // scan matches a walk over a whole table, or over a whole index.
 var scan = regexp.MustCompile(`SCAN (\w+).*`)
 
+// few matches a walk over what is few: projects, the groups that are counted, the queue and the values of a
+// merge, a list that was given, what is held.
+var few = regexp.MustCompile(`^SCAN (projects|execution_counts|source_groups|g|page|found|j(son_each)? VIRTUAL TABLE.*|\(.*|CONSTANT ROW|\w+ USING (COVERING )?INDEX executions_held)`)
+
 func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 	f := newFixture(t)
 	f.discover("A", OutcomeChanged, "s1")
@@ -70,6 +74,8 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 		"owners of claims": func(v View) error { _, err := v.ClaimOwners(); return err },
 		"live executions":  func(v View) error { _, err := v.CountLive(""); return err },
 		"a project's live": func(v View) error { _, err := v.CountLive(project); return err },
+		"oldest live":      func(v View) error { _, err := v.OldestLive(); return err },
+		"an id by its end": func(v View) error { _, err := v.ResolveExecution(e.ID[30:]); return err },
 		"orphans of submission": func(v View) error {
 			_, err := v.Executions(ExecutionFilter{States: []State{Submitting}, Unclaim: true, Oldest: true, Limit: 10})
 			return err
@@ -123,8 +129,8 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 			for i, query := range w.queries {
 				plan := explain(t, db, query, w.args[i])
 				for _, step := range scan.FindAllString(plan, -1) {
-					if name == "head" || strings.HasPrefix(step, "SCAN projects") || strings.HasPrefix(step, "SCAN j VIRTUAL TABLE") || strings.HasPrefix(step, "SCAN (") || step == "SCAN CONSTANT ROW" {
-						continue // the head is read backwards along the key and ends at the first row; projects are few; j is the list that was given
+					if name == "head" || few.MatchString(step) {
+						continue // the head is read backwards along the key and ends at the first row
 					}
 					t.Errorf("%s\nfor %s", plan, query)
 				}
@@ -136,12 +142,14 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 // indexes names the one that a question was given.
 var indexes = map[string]string{
 	"due sources": "sources_due", "claiming due sources": "sources_due", "pending sources": "sources_pending", "count of pending": "sources_pending",
-	"executions by state": "executions_status", "in flight": "executions_status", "executions to poll": "executions_target",
+	"executions by state": "executions_listed", "in flight": "execution_counts", "executions to poll": "executions_listed",
+	"a project's running": "executions_listed", "executions of a name": "execution_sources_source",
 	"retries due": "executions_retry", "next retry": "executions_retry", "live batches": "claims_live", "owners of claims": "claims_live",
-	"live executions": "executions_status", "a project's live": "executions_status",
-	"orphans of submission": "executions_status", "work for a worker": "executions_status",
-	"quarantined": "sources_quarantined", "list of quarantined": "sources_quarantined", "list of missing": "sources_missing",
-	"ticks of a project": "tick_runs_project",
+	"live executions": "execution_counts", "a project's live": "execution_counts", "oldest live": "executions_listed",
+	"orphans of submission": "executions_listed", "work for a worker": "executions_listed",
+	"quarantined": "source_groups", "list of quarantined": "sources_listed", "list of missing": "sources_listed",
+	"a page of sources": "sources_listed", "an id by its end": "executions_tail",
+	"ticks of a project": "tick_runs_kind",
 	"events of one":      "provenance_execution", "events of a source": "provenance_source",
 }
 
@@ -214,8 +222,11 @@ func TestWhatATickWritesCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 			continue
 		}
 		seen[query] = true
-		if plan := explain(t, db, query, w.args[i]); scan.MatchString(plan) {
-			t.Errorf("%s\nfor %s", plan, query)
+		plan := explain(t, db, query, w.args[i])
+		for _, step := range scan.FindAllString(plan, -1) {
+			if !few.MatchString(step) {
+				t.Errorf("%s\nfor %s", plan, query)
+			}
 		}
 	}
 	if len(seen) < 40 {

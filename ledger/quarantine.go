@@ -92,9 +92,10 @@ func (tx *Tx) releaseRefused(project string, revision int, actor string) error {
 	return nil
 }
 
-// CountQuarantined counts a project's sources in quarantine; its cost is their number.
+// CountQuarantined counts a project's sources in quarantine, without looking at them.
 func (v View) CountQuarantined(project string) (n int, err error) {
-	err = v.get("quarantined sources of "+project, "SELECT count(*) FROM sources WHERE project = ? AND quarantined_at IS NOT NULL AND removed_at IS NULL", []any{project}, &n)
+	err = v.get("quarantined sources of "+project, "SELECT coalesce(sum(n), 0) FROM source_groups WHERE project = ? AND marks & ? = ?",
+		[]any{project, markQuarantined | markRemoved, markQuarantined}, &n)
 	return n, err
 }
 

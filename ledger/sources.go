@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"beampipe/fault"
@@ -83,9 +82,9 @@ func scanSource(scan func(...any) error) (Source, error) {
 	return s, err
 }
 
-func (v View) sources(what, rest string, args ...any) ([]Source, error) {
+func (v View) sources(what, query string, args []any) ([]Source, error) {
 	var list []Source
-	err := v.list(what, "SELECT "+sourceColumns+" FROM sources "+rest, args, func(rows *sql.Rows) error {
+	err := v.list(what, query, args, func(rows *sql.Rows) error {
 		s, err := scanSource(rows.Scan)
 		list = append(list, s)
 		return err
@@ -108,70 +107,6 @@ func (v View) SourceByID(id int64) (Source, error) {
 	s, err := scanSource(v.q.QueryRowContext(v.ctx, "SELECT "+sourceColumns+" FROM sources WHERE id = ?", id).Scan)
 	return s, readError(v.path, fmt.Sprintf("source %d", id), err)
 }
-
-// SourceFilter narrows a list of sources; empty fields do not narrow.
-type SourceFilter struct {
-	Project     string
-	Prefix      string // of the identifier
-	Outcome     string
-	Pending     *bool
-	Enabled     *bool
-	Quarantined *bool
-	Missing     *bool  // whether known data is no longer shown
-	Removed     bool   // removed ones too
-	After       string // identifiers behind this one: the cursor of a page
-	Limit       int    // 0 = all
-}
-
-// Sources lists sources by project and identifier.
-func (v View) Sources(f SourceFilter) ([]Source, error) {
-	where := []string{"1 = 1"}
-	var args []any
-	add := func(cond string, a ...any) { where, args = append(where, cond), append(args, a...) }
-	if f.Project != "" {
-		add("project = ?", f.Project)
-	}
-	if f.Prefix != "" {
-		add("identifier >= ? AND identifier < ?", f.Prefix, f.Prefix+lastRune)
-	}
-	if f.Outcome != "" {
-		add("last_outcome = ?", f.Outcome)
-	}
-	if f.Pending != nil {
-		add("workflow_run_pending = ?", *f.Pending)
-	}
-	if f.Enabled != nil {
-		add("enabled = ?", *f.Enabled)
-	}
-	if f.Quarantined != nil {
-		add("quarantined_at IS " + notNull(*f.Quarantined))
-	}
-	if f.Missing != nil {
-		add("missing_since IS " + notNull(*f.Missing))
-	}
-	if !f.Removed {
-		add("removed_at IS NULL")
-	}
-	if f.After != "" {
-		add("identifier > ?", f.After)
-	}
-	rest := "WHERE " + strings.Join(where, " AND ") + " ORDER BY project, identifier"
-	if f.Limit > 0 {
-		rest += " LIMIT ?"
-		args = append(args, f.Limit)
-	}
-	return v.sources("sources", rest, args...)
-}
-
-func notNull(is bool) string {
-	if is {
-		return "NOT NULL"
-	}
-	return "NULL"
-}
-
-// lastRune is behind every character that an identifier goes on with.
-const lastRune = "\U0010FFFF"
 
 // Identifiers lists every identifier of a project that is not removed, for dealing rows to the
 // longest one that they begin with.
@@ -291,24 +226,30 @@ func (v View) ActiveExecution(sourceID int64) (id string, err error) {
 // PendingSources lists sources that wait for a run and that no execution works on, the longest
 // waiting first.
 func (v View) PendingSources(project string, limit int) ([]Source, error) {
-	return v.sources("pending sources of "+project, `WHERE project = ? AND workflow_run_pending = 1 AND enabled = 1 AND removed_at IS NULL
-		AND NOT EXISTS (SELECT 1 FROM execution_sources e WHERE e.source_id = sources.id AND e.active = 1)
-		ORDER BY workflow_run_pending_at, id LIMIT ?`, project, limit)
+	return v.sources("pending sources of "+project, "SELECT "+sourceColumns+` FROM sources WHERE `+waiting+" ORDER BY workflow_run_pending_at, id LIMIT ?2", []any{project, limit})
 }
 
-// CountPending counts a project's pending sources and gives since when the oldest waits.
+// waiting are the sources that wait for a run and that no execution works on.
+const waiting = `project = ?1 AND workflow_run_pending = 1 AND enabled = 1 AND removed_at IS NULL
+	AND NOT EXISTS (SELECT 1 FROM execution_sources e WHERE e.source_id = sources.id AND e.active = 1)`
+
+// CountPending counts a project's pending sources that no execution works on, and gives since when the
+// oldest of them waits. It costs what is being worked on, not what waits.
 func (v View) CountPending(project string) (n int, oldest *time.Time, err error) {
+	const marked = markEnabled | markPending | markRemoved
 	var at timeText
-	err = v.get("pending sources of "+project, `SELECT count(*), min(workflow_run_pending_at) FROM sources
-		WHERE project = ? AND workflow_run_pending = 1 AND enabled = 1 AND removed_at IS NULL
-		AND NOT EXISTS (SELECT 1 FROM execution_sources e WHERE e.source_id = sources.id AND e.active = 1)`, []any{project}, &n, &at)
+	err = v.get("pending sources of "+project, `SELECT
+		(SELECT coalesce(sum(n), 0) FROM source_groups WHERE project = ?1 AND marks & ?2 = ?3)
+		- (SELECT count(*) FROM execution_sources e CROSS JOIN sources s ON s.id = e.source_id WHERE e.project = ?1 AND e.active = 1 AND s.marks & ?2 = ?3),
+		(SELECT workflow_run_pending_at FROM sources WHERE `+waiting+` ORDER BY workflow_run_pending_at, id LIMIT 1)`,
+		[]any{project, marked, marked &^ markRemoved}, &n, &at)
 	return n, at.t, err
 }
 
 // CountOutcomes counts a project's sources by the outcome of their last discovery; "" = never asked.
 func (v View) CountOutcomes(project string) (map[string]int, error) {
 	counts := map[string]int{}
-	err := v.list("count sources", "SELECT last_outcome, count(*) FROM sources WHERE project = ? AND removed_at IS NULL GROUP BY last_outcome", []any{project},
+	err := v.list("count sources", "SELECT last_outcome, sum(n) FROM source_groups WHERE n > 0 AND project = ? AND marks & ? = 0 GROUP BY last_outcome", []any{project, markRemoved},
 		func(rows *sql.Rows) error {
 			var outcome string
 			var n int

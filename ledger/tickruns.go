@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"beampipe/fault"
@@ -121,33 +120,34 @@ func (t *TickRun) scan(scan func(...any) error, more ...any) error {
 
 // TickRuns lists ticks without their sources, the newest first.
 func (v View) TickRuns(f TickFilter) ([]TickRun, error) {
-	where := []string{"1 = 1"}
-	var args []any
-	add := func(cond string, arg any) { where, args = append(where, cond), append(args, arg) }
-	order := "id"
-	if f.Project != "" {
-		add("project = ?", f.Project)
-		order = "number" // grows with id, and the index has it
-	}
-	if f.Kind != "" {
-		add("kind = ?", f.Kind)
-	}
-	if f.Before > 0 {
-		add("id < ?", f.Before)
-	}
-	limit := f.Limit
-	if limit <= 0 {
-		limit = tickPage
-	}
+	query, args := f.query()
 	var list []TickRun
-	err := v.list("ticks", "SELECT "+tickColumns+" FROM tick_runs WHERE "+strings.Join(where, " AND ")+" ORDER BY "+order+" DESC LIMIT ?", append(args, limit),
-		func(rows *sql.Rows) error {
-			var t TickRun
-			err := t.scan(rows.Scan)
-			list = append(list, t)
-			return err
-		})
+	err := v.list("ticks", query, args, func(rows *sql.Rows) error {
+		var t TickRun
+		err := t.scan(rows.Scan)
+		list = append(list, t)
+		return err
+	})
 	return list, err
+}
+
+func (f TickFilter) query() (string, []any) {
+	if f.Limit <= 0 {
+		f.Limit = tickPage
+	}
+	if f.Before <= 0 {
+		f.Before = behindSeqs
+	}
+	b := &binds{}
+	m := merge{
+		table: "tick_runs", index: "tick_runs_kind", key: "id", desc: true, low: b.add(0), high: b.add(f.Before), limit: b.add(f.Limit),
+		columns: tickColumns, from: "tick_runs ON id = page.key",
+	}
+	if f.Kind == "" && f.Project == "" {
+		return m.byID("tick_runs"), b.args
+	}
+	m.alike, m.groups = []string{"kind", "project"}, m.pairs("kind", f.Kind, "project", f.Project, b)
+	return m.text(), b.args
 }
 
 // TickRun reads one tick with its sources.
