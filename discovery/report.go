@@ -24,6 +24,7 @@ type QueryReport struct {
 	Name    string        `json:"name"`
 	SBID    string        `json:"sbid,omitempty"` // of an enrichment
 	Archive string        `json:"archive"`
+	URL     string        `json:"url,omitempty"`    // of the archive
 	Form    string        `json:"form,omitempty"`   // single, list or upload: how it was asked
 	Shared  int           `json:"shared,omitempty"` // sources that the same request was about; 0 = only this one
 	Mode    string        `json:"mode,omitempty"`   // sync or async

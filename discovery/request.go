@@ -87,6 +87,7 @@ func (n *inquiry) send(ctx context.Context, first *question, form string, r tap.
 	if err != nil {
 		return nil, report, err
 	}
+	report.URL = client.URL()
 	if form == configs.FormSingle { // two sources may ask the same at the same time, each with a job of its own
 		r.Key = digest([]byte(strings.Join([]string{client.URL(), r.ADQL, n.heard[first.source].owner.identifier}, "\n")))
 	}

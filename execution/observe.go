@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"beampipe/backends"
 	"beampipe/ledger"
@@ -22,7 +21,7 @@ type applied struct {
 // apply writes an observation down and moves the execution by it, in the transaction. polled is the
 // execution as it was when its place was asked; one that has moved since is left alone. fenced says
 // that the attempt, which the place does not have, can never start.
-func (e *Engine) apply(tx *ledger.Tx, polled ledger.Execution, o backends.Observation, kind string, products *ledger.Packed, fenced bool) (applied, error) {
+func (e *Engine) apply(tx *ledger.Tx, polled ledger.Execution, o backends.Observation, kind string, products *madeProducts, fenced bool) (applied, error) {
 	x, err := tx.Execution(polled.ID)
 	if err != nil || x.Version != polled.Version {
 		return applied{execution: x, stale: true}, err
@@ -48,7 +47,7 @@ func (e *Engine) apply(tx *ledger.Tx, polled ledger.Execution, o backends.Observ
 	}
 	a := applied{execution: x, moved: len(events) > 0}
 	if products != nil && slices.Contains(events, ledger.EventFinished) {
-		if err := tx.AttachArtifact(x.ID, x.Attempt, ledger.ArtifactProducts, *products); err != nil {
+		if err := products.store(tx, x); err != nil {
 			return applied{}, err
 		}
 	}
@@ -180,35 +179,4 @@ func endState(events []ledger.Event) ledger.State {
 		return ledger.Cancelled
 	}
 	return ""
-}
-
-// productList is the artifact that says what a run made.
-type productList struct {
-	Execution    string             `json:"execution"`
-	Attempt      int                `json:"attempt"`
-	SubmissionID string             `json:"submission_id"`
-	Folder       string             `json:"folder,omitempty"`
-	EndedAt      *time.Time         `json:"ended_at,omitempty"`
-	Products     []backends.Product `json:"products"`
-}
-
-// packProducts makes the artifact, nil for a run that has not finished.
-func packProducts(x ledger.Execution, o backends.Observation) (*ledger.Packed, error) {
-	if o.Phase != backends.PhaseFinished {
-		return nil, nil
-	}
-	list := productList{
-		Execution: x.ID, Attempt: x.Attempt, SubmissionID: x.SubmissionID, Folder: x.Folder, EndedAt: o.EndedAt,
-		Products: slices.Clone(o.Products),
-	}
-	if list.Products == nil {
-		list.Products = []backends.Product{}
-	}
-	slices.SortFunc(list.Products, func(a, b backends.Product) int { return strings.Compare(a.Path, b.Path) })
-	text, err := ledger.Canonical(list)
-	if err != nil {
-		return nil, err
-	}
-	packed, err := ledger.Pack(mediaJSON, text)
-	return &packed, err
 }

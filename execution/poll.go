@@ -209,7 +209,7 @@ func unreachable(list []ledger.Execution, err error) map[string]backends.Observa
 type answered struct {
 	execution   ledger.Execution
 	observation backends.Observation
-	products    *ledger.Packed
+	products    *madeProducts
 	fenced      bool
 }
 
@@ -229,7 +229,7 @@ func (e *Engine) applyAll(ctx context.Context, b backends.Backend, kind string, 
 			seen[x.ID] = key
 			continue
 		}
-		n, err := e.prepareAnswer(ctx, x, o)
+		n, err := e.prepareAnswer(ctx, x, o, kind)
 		if err != nil {
 			e.unusable(x, err, result)
 			continue
@@ -290,10 +290,10 @@ func seenKey(x ledger.Execution, o backends.Observation) string {
 
 // prepareAnswer does what must be done before the answer is written: list the products, and fence what
 // is proved absent.
-func (e *Engine) prepareAnswer(ctx context.Context, x ledger.Execution, o backends.Observation) (answered, error) {
+func (e *Engine) prepareAnswer(ctx context.Context, x ledger.Execution, o backends.Observation, kind string) (answered, error) {
 	n := answered{execution: x, observation: o}
 	var err error
-	if n.products, err = packProducts(x, o); err != nil {
+	if n.products, err = packProducts(x, o, kind); err != nil {
 		return n, err
 	}
 	if x.State == ledger.Uncertain && o.Phase == backends.PhaseLost {

@@ -34,6 +34,7 @@ type preparation struct {
 	cfg      *configs.Project
 	manifest *Manifest
 	packed   ledger.Packed  // the manifest
+	origin   origin         // what it was made from
 	template *graphTemplate // the source graph with its patches
 	prepared preparedGraph  // the patched graph with the manifest
 	staging  bool           // the record of staging is still to be written
@@ -146,7 +147,7 @@ func (p *preparation) stage(context.Context, flow.Values) (flow.Values, error) {
 }
 
 // makeManifest builds the manifest, or takes the one of an earlier attempt: a retry runs the same data.
-func (p *preparation) makeManifest(_ context.Context, in flow.Values) (flow.Values, error) {
+func (p *preparation) makeManifest(ctx context.Context, in flow.Values) (flow.Values, error) {
 	scope, err := flow.Get[map[string][]string](in, "scope")
 	if err != nil {
 		return nil, err
@@ -154,7 +155,10 @@ func (p *preparation) makeManifest(_ context.Context, in flow.Values) (flow.Valu
 	x := p.unit.execution
 	m, err := p.earlierManifest()
 	if errors.Is(err, fault.NotFound) {
-		m, err = p.newManifest(x)
+		err = p.engine.ledger.Snapshot(ctx, func(v ledger.View) error {
+			m, err = p.newManifest(v, x)
+			return err
+		})
 	}
 	if err != nil {
 		return nil, err
@@ -174,19 +178,26 @@ func (p *preparation) earlierManifest() (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
+	p.origin.earlier = true
 	return ReadManifest(raw)
 }
 
-func (p *preparation) newManifest(x ledger.Execution) (Manifest, error) {
+// newManifest makes the manifest, and notes what it is made from, of one instant of the ledger.
+func (p *preparation) newManifest(v ledger.View, x ledger.Execution) (Manifest, error) {
 	sources := make([]ManifestSource, len(x.Sources))
 	for i, s := range x.Sources {
-		meta, err := p.view.Metadata(s.SourceID)
+		meta, err := v.Metadata(s.SourceID)
 		if err != nil {
 			return Manifest{}, err
 		}
 		sources[i] = ManifestSource{Identifier: s.Identifier, SBIDs: s.SBIDs, Metadata: meta}
 	}
-	return BuildManifest(p.cfg, sources)
+	m, err := BuildManifest(p.cfg, sources)
+	if err != nil {
+		return m, err
+	}
+	p.origin, err = newOrigin(v, p.cfg, x, sources)
+	return m, err
 }
 
 // checkScope is the gate: a manifest holds exactly what the execution pinned.
@@ -299,6 +310,9 @@ func (p *preparation) checkpoint(ctx context.Context, c flow.Checkpoint) error {
 			return err
 		}
 		if err := tx.AttachArtifact(x.ID, x.Attempt, ledger.ArtifactManifest, p.packed); err != nil {
+			return err
+		}
+		if err := p.origin.store(tx, x); err != nil {
 			return err
 		}
 		if err := p.recordStaging(tx, x); err != nil {

@@ -143,6 +143,13 @@ func (v View) Artifacts(execution string) ([]Artifact, error) {
 	return list, err
 }
 
+// ArtifactDigest gives the digest of an execution's newest artifact of a kind, "" where there is none.
+func (v View) ArtifactDigest(execution, kind string) (digest string, err error) {
+	err = v.list("artifact", "SELECT sha256 FROM execution_artifacts WHERE execution = ? AND kind = ? ORDER BY attempt DESC LIMIT 1",
+		[]any{execution, kind}, func(rows *sql.Rows) error { return rows.Scan(&digest) })
+	return digest, err
+}
+
 // ArtifactOf gives the content of an execution's newest artifact of a kind.
 func (v View) ArtifactOf(execution, kind string) ([]byte, string, error) {
 	var digest string

@@ -244,6 +244,13 @@ func (tx *Tx) attachSource(execution, project string, s ExecutionSource) error {
 		VALUES (?, ?, ?, ?, ?, ?, 1)`, execution, s.SourceID, project, s.Identifier, sbids, s.Signature); err != nil {
 		return err
 	}
+	inputs := make([]ExecutionInput, len(s.SBIDs))
+	for i, sbid := range s.SBIDs {
+		inputs[i] = ExecutionInput{Input: Input{Kind: InputSBID, Value: sbid}, SourceID: s.SourceID}
+	}
+	if err := tx.AddInputs(execution, inputs); err != nil {
+		return err
+	}
 	if s.Part() {
 		return nil // what the whole waits for, it still waits for
 	}

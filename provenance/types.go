@@ -43,6 +43,9 @@ const (
 	ExecutionFenced       = "execution.fenced"
 	ExecutionStaging      = "execution.staging"
 
+	ProductWithdrawn = "product.withdrawn" // it came of bad data
+	ProductRestored  = "product.restored"  // a withdrawal was taken back
+
 	ScheduleReason = "schedule.reason"
 
 	LedgerAdopted  = "ledger.adopted"  // it acts from another machine or file now, or after it was restored
