@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
 	"sort"
@@ -100,18 +102,51 @@ func TestLooplabWalksToTheStateOfTheTableAndRefusesAllElse(t *testing.T) {
 	}
 }
 
-func TestTheTriggersListIsTheTable(t *testing.T) {
-	script, err := migrationFiles.ReadFile("migrations/00001_ledger.sql")
+var update = flag.Bool("update", false, "rewrite the chart in docs/state-machine.md, and print the SQL that a new migration needs")
+
+// newestDefinition gives the text by which the newest migration that makes a trigger makes it.
+func newestDefinition(t *testing.T, trigger string) (text string) {
+	t.Helper()
+	files, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	trigger := regexp.MustCompile(`(?s)CREATE TRIGGER execution_step .*?NOT IN \((.*?)\);`).FindSubmatch(script)
-	if trigger == nil {
-		t.Fatal("the trigger execution_step was not found in the migration")
+	for _, file := range files { // in the order of their numbers
+		script, err := migrationFiles.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := regexp.MustCompile(`(?s)(CREATE TRIGGER ` + trigger + ` .*?\nEND);`).FindSubmatch(script); m != nil {
+			text = string(m[1])
+		}
+	}
+	return text
+}
+
+func TestTheTriggersOfTheStateMachineAreTheOnesThatTheTableMakes(t *testing.T) {
+	for name, want := range map[string]string{"execution_birth": BirthTrigger(), "execution_step": StepTrigger()} {
+		diff := cmp.Diff(want, newestDefinition(t, name))
+		switch {
+		case diff != "" && *update:
+			fmt.Printf("DROP TRIGGER %s;\n\n-- +goose StatementBegin\n%s;\n-- +goose StatementEnd\n\n", name, want)
+		case diff != "":
+			t.Errorf("%s as the table makes it (-) and as the newest migration has it (+) differ; a new migration needs what -update prints:\n%s", name, diff)
+		}
+		var stored string
+		if err := newFixture(t).raw().QueryRow("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?", name).Scan(&stored); err != nil || stored != want && !*update {
+			t.Errorf("%s in a new ledger: %v\n%s", name, err, cmp.Diff(want, stored))
+		}
+	}
+}
+
+func TestTheStepTriggerListsTheStepsOfTheTable(t *testing.T) {
+	list := regexp.MustCompile(`(?s)NOT IN \((.*?)\);`).FindStringSubmatch(StepTrigger())
+	if list == nil {
+		t.Fatal("the trigger has no list of steps")
 	}
 	var got []string
-	for _, m := range regexp.MustCompile(`'([^']*)'`).FindAllSubmatch(trigger[1], -1) {
-		got = append(got, string(m[1]))
+	for _, m := range regexp.MustCompile(`'([^']*)'`).FindAllStringSubmatch(list[1], -1) {
+		got = append(got, m[1])
 	}
 	if diff := cmp.Diff(listedSteps(), sorted(got)); diff != "" {
 		t.Errorf("Transitions() (-) and trigger (+) differ:\n%s", diff)
@@ -136,17 +171,31 @@ func sorted(list []string) []string {
 	return list
 }
 
-func TestTheDocPageHoldsTheChart(t *testing.T) {
-	page, err := os.ReadFile("../docs/state-machine.md")
+func TestTheDocPageHoldsTheChartAndTheTable(t *testing.T) {
+	const name = "../docs/state-machine.md"
+	page, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```mermaid\n(.*?)```").FindSubmatch(page)
-	if block == nil {
-		t.Fatal("docs/state-machine.md has no mermaid block")
+	for what, generated := range map[string]struct{ begin, text, end string }{
+		"chart": {"```mermaid\n", Mermaid(), "```"},
+		"table": {"<!-- table: made from the code -->\n", TransitionTable(), "<!-- end of table -->"},
+	} {
+		before, rest, begins := strings.Cut(string(page), generated.begin)
+		block, after, ends := strings.Cut(rest, generated.end)
+		if !begins || !ends {
+			t.Fatalf("%s has no %s", name, what)
+		}
+		if *update {
+			page = []byte(before + generated.begin + generated.text + generated.end + after)
+		} else if diff := cmp.Diff(generated.text, block); diff != "" {
+			t.Errorf("the %s of the code (-) and of %s (+) differ; go test ./ledger -run DocPage -update rewrites it:\n%s", what, name, diff)
+		}
 	}
-	if diff := cmp.Diff(Mermaid(), string(block[1])); diff != "" {
-		t.Errorf("Mermaid() (-) and docs/state-machine.md (+) differ:\n%s", diff)
+	if *update {
+		if err := os.WriteFile(name, page, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, s := range allStates {
 		if !strings.Contains(string(page), "| `"+string(s)+"` |") {

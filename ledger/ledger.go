@@ -87,6 +87,7 @@ type Ledger struct {
 
 	guard    func(tx *Tx) error // asked first in every write transaction; nil = nothing to ask
 	onCommit func(Head)         // told the head of what was just made durable; nil = nobody
+	witness  *witness           // where it is noted; nil on a ledger that is open for reading only
 }
 
 // Create opens the ledger at path and makes it when it is not there. Its folder must be there.
@@ -161,6 +162,9 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	}
 	l.readers.SetMaxOpenConns(readers)
 	l.readers.SetMaxIdleConns(readers)
+	if err := l.openWitness(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	if err := l.startWriter(); err != nil {
 		return nil, errors.Join(err, l.readers.Close(), l.writer.close())
 	}
@@ -240,6 +244,9 @@ func (l *Ledger) Close() error {
 	err := l.readers.Close()
 	if l.writer != nil {
 		err = errors.Join(err, l.writer.close())
+	}
+	if l.witness != nil {
+		err = errors.Join(err, l.witness.close())
 	}
 	return err
 }
