@@ -20,6 +20,7 @@ type Control interface {
 	Graphs
 	Archives
 	Adopting
+	Verifying
 	// Plan says what the next ticks would do, and does none of it. Project "" means all of them.
 	Plan(ctx context.Context, project string) (Plan, error)
 	Timeline(ctx context.Context, q TimelineRequest) (Timeline, error)

@@ -17,7 +17,7 @@ func Mermaid() string {
 		}
 		b.WriteString("\n")
 	}
-	for _, final := range []State{Completed, Cancelled} {
+	for _, final := range FinalStates() {
 		b.WriteString("    " + string(final) + " --> [*]\n")
 	}
 	return b.String()

@@ -31,6 +31,9 @@ const (
 // Terminal reports whether no work is going on in this state.
 func (s State) Terminal() bool { return s == Completed || s == Failed || s == Cancelled }
 
+// FinalStates are those that no event leads out of.
+func FinalStates() []State { return []State{Completed, Cancelled} }
+
 // Submitted reports whether something may exist outside of this process in this state.
 func (s State) Submitted() bool {
 	switch s {
@@ -68,10 +71,10 @@ const (
 // Transition is one row of the table: Event leads from From to To. NextAttempt says that the attempt
 // number grows with it.
 type Transition struct {
-	From        State
-	Event       Event
-	To          State
-	NextAttempt bool
+	From        State `json:"from"`
+	Event       Event `json:"event"`
+	To          State `json:"to"`
+	NextAttempt bool  `json:"next_attempt,omitempty"`
 }
 
 // Transitions is the state machine: the one table that Go code, the triggers in the database and the

@@ -31,8 +31,14 @@ type Verified struct {
 	Events   int64               `json:"events"`             // so many are as they were written, and in order
 	Head     Head                `json:"head"`               // the last of them
 	Finding  *provenance.Finding `json:"finding,omitempty"`  // the first broken event; nil: none is
-	Contains *bool               `json:"contains,omitempty"` // whether the log contains the head that was given
+	Contains *bool               `json:"contains,omitempty"` // whether the log contains the head that was given, and all before it
 	Witness  WitnessState        `json:"witness"`
+}
+
+// Intact tells whether nothing speaks against the log: no event is broken or missing, the witness file is
+// not of another ledger, and the log contains the head that was given.
+func (v Verified) Intact() bool {
+	return v.Finding == nil && !v.Witness.Lost() && (v.Contains == nil || *v.Contains)
 }
 
 // Verify walks the provenance log from its first event to its last, in constant memory, and compares it with
@@ -278,6 +284,9 @@ func (v View) findGiven(answer *Verified, given *Head, begin Head, last int64) e
 			return err
 		}
 		has = hash == given.Hash
+	}
+	if answer.Finding != nil && answer.Finding.Seq <= given.Seq {
+		has = false // the event is there, but what led to it is not what it was
 	}
 	answer.Contains = &has
 	switch {

@@ -54,6 +54,7 @@ type app struct {
 // openOptions is what a Control is opened with. Ledger is "" for a command that works on files alone.
 type openOptions struct {
 	Ledger   string
+	ReadOnly bool // the ledger is read and nothing else
 	Actor    string
 	Archives map[string]string
 	Tape     tape
@@ -67,6 +68,7 @@ const (
 	onFiles  reach = iota // files alone: no ledger is opened
 	onLedger              // a ledger that exists
 	onEither              // a ledger where one is named or lies at the default path, else files alone
+	onCopy                // a ledger, or a copy of one, that is only read: the file need not be writable
 )
 
 // work is what a command does once it has its Control.
@@ -105,7 +107,8 @@ func (a *app) openOptions(need reach) (openOptions, error) {
 	if o.Archives, err = a.archiveURLs(); err != nil {
 		return o, err
 	}
-	if need == onLedger || need == onEither && a.ledgerThere() {
+	o.ReadOnly = need == onCopy
+	if need == onLedger || need == onCopy || need == onEither && a.ledgerThere() {
 		o.Ledger, err = a.existingLedger()
 	}
 	return o, err

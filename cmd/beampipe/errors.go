@@ -22,6 +22,7 @@ const (
 	exitUncertain   = 7
 	exitUnhealthy   = 8
 	exitCut         = 9
+	exitBroken      = 10
 	exitInterrupted = 130
 )
 
@@ -40,6 +41,7 @@ const exitCodesText = `Exit codes of every command:
     7  uncertain: asked, and not known whether it happened; do not retry blindly
     8  health shows at least one problem of severity error
     9  tap query: the archive cut its answer (OVERFLOW); the rows given are not all there are
+   10  ledger check or provenance verify found the ledger broken, or not to be what was written
   130  interrupted (SIGINT or SIGTERM)
 
 The answer goes to stdout, everything else to stderr. With --json an error is printed to stderr as

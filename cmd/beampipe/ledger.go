@@ -10,5 +10,6 @@ func newLedgerCmd(a *app) *cobra.Command {
 func ledgerCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newLedgerAdoptCmd(a),
+		newLedgerFSMCmd(a),
 	}
 }

@@ -7,6 +7,9 @@ func newProvenanceCmd(a *app) *cobra.Command {
 		provenanceCommands(a)...)
 }
 
-func provenanceCommands(*app) []*cobra.Command {
-	return []*cobra.Command{}
+func provenanceCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newProvenanceHeadCmd(a),
+		newProvenanceVerifyCmd(a),
+	}
 }

@@ -1,0 +1,47 @@
+package control
+
+import (
+	"context"
+
+	"beampipe/ledger"
+)
+
+// Verifying is how the ledger is asked whether it is what was written. None of it changes anything.
+type Verifying interface {
+	// ProvenanceHead gives the head of the provenance log, to be kept elsewhere.
+	ProvenanceHead(ctx context.Context) (ProvenanceHead, error)
+	// VerifyProvenance walks the whole log. progress, which may be nil, is told how many events it has checked.
+	VerifyProvenance(ctx context.Context, q VerifyRequest, progress func(done, total int64)) (VerifyAnswer, error)
+}
+
+// ProvenanceHead implements Verifying.
+func (c *Local) ProvenanceHead(ctx context.Context) (ProvenanceHead, error) {
+	if err := c.needLedger(); err != nil {
+		return ProvenanceHead{}, err
+	}
+	v := c.ledger.View(ctx)
+	seq, hash, err := v.Head()
+	if err != nil {
+		return ProvenanceHead{}, err
+	}
+	id, err := v.LedgerID()
+	h := ledger.Head{Seq: seq, Hash: hash}
+	return ProvenanceHead{At: v.Now(), Ledger: c.ledger.Path(), LedgerID: id, Head: h, Text: h.String()}, err
+}
+
+// VerifyProvenance implements Verifying.
+func (c *Local) VerifyProvenance(ctx context.Context, q VerifyRequest, progress func(done, total int64)) (VerifyAnswer, error) {
+	if err := c.needLedger(); err != nil {
+		return VerifyAnswer{}, err
+	}
+	o := ledger.VerifyOptions{Progress: progress}
+	if q.Head != "" {
+		given, err := ledger.ParseHead(q.Head)
+		if err != nil {
+			return VerifyAnswer{}, err
+		}
+		o.Contains = &given
+	}
+	found, err := c.ledger.Verify(ctx, o)
+	return VerifyAnswer{At: c.now(), Ledger: c.ledger.Path(), Intact: found.Intact(), Verified: found}, err
+}
