@@ -113,6 +113,9 @@ func Transitions() []Transition {
 	return table
 }
 
+// transitions is the table, made once: every step looks it up.
+var transitions = sync.OnceValue(Transitions)
+
 // machines holds one looplab/fsm per state. They are never moved: Can is all that is asked of them.
 var machines = sync.OnceValue(func() map[State]*fsm.FSM {
 	var events fsm.Events
@@ -135,7 +138,7 @@ func next(from State, event Event) (Transition, error) {
 	if !ok || !machine.Can(string(event)) {
 		return Transition{}, fault.New(fault.Conflict, fmt.Sprintf("event %q is not possible in state %q", event, from), "")
 	}
-	for _, t := range Transitions() {
+	for _, t := range transitions() {
 		if t.From == from && t.Event == event {
 			return t, nil
 		}

@@ -115,28 +115,25 @@ func applyStep(e *Execution, event Event, step Step) {
 	}
 }
 
-// writeMove is the statement that can lose: it names the state, the attempt and the version as seen.
+// writeMove is the statement that can lose: it names the state, the attempt and the version as seen. It
+// sets what has changed, because writing a column again costs its indexes and references as much as a
+// change, and what changes without a new version (Postpone, Delay), of which seen may be stale.
 func (tx *Tx) writeMove(seen, to Execution) error {
-	var held, cancel Mark
-	var heldAt, cancelAt any
-	if to.Held != nil {
-		held, heldAt = *to.Held, Stamp(to.Held.At)
+	set := "status = ?, version = ?, updated_at = ?, not_before = ?, next_retry_at = ?, refusals = ?, last_error = ?"
+	args := []any{string(to.State), to.Version, Stamp(to.UpdatedAt), stampOrNull(to.NotBefore), stampOrNull(to.NextRetryAt), to.Refusals, to.Error}
+	before, after := movedColumns(seen), movedColumns(to)
+	for i, column := range moveColumns {
+		if before[i] != after[i] {
+			set += ", " + column + " = ?"
+			args = append(args, after[i])
+		}
 	}
-	if to.CancelWanted != nil {
-		cancel, cancelAt = *to.CancelWanted, Stamp(to.CancelWanted.At)
+	if to.State.Terminal() {
+		set += ", checkpoint = ''"
 	}
-	n, err := tx.exec("move execution "+seen.ID, `UPDATE batch_execution_record SET status = ?, attempt = ?, version = ?, profile = ?,
-		profile_revision = ?, target = ?, failure_class = ?, last_error = ?, auto_retries = ?, next_retry_at = ?, not_before = ?, refusals = ?,
-		held_at = ?, held_by = ?, hold_reason = ?, hold_at_ready = ?, cancel_wanted_at = ?, cancel_wanted_by = ?, cancel_reason = ?,
-		submission_id = ?, external_id = ?, folder = ?, checkpoint = CASE WHEN ? THEN '' ELSE checkpoint END,
-		updated_at = ?, started_at = ?, completed_at = ?
-		WHERE uuid = ? AND status = ? AND attempt = ? AND version = ?`,
-		string(to.State), to.Attempt, to.Version, to.Profile,
-		to.ProfileRevision, to.Target, string(to.Class), to.Error, to.AutoRetries, stampOrNull(to.NextRetryAt), stampOrNull(to.NotBefore), to.Refusals,
-		heldAt, held.By, held.Reason, to.HoldAtReady, cancelAt, cancel.By, cancel.Reason,
-		to.SubmissionID, to.ExternalID, to.Folder, to.State.Terminal(),
-		Stamp(to.UpdatedAt), stampOrNull(to.StartedAt), stampOrNull(to.CompletedAt),
-		seen.ID, string(seen.State), seen.Attempt, seen.Version)
+	args = append(args, seen.ID, string(seen.State), seen.Attempt, seen.Version)
+	n, err := tx.exec("move execution "+seen.ID, "UPDATE batch_execution_record SET "+set+
+		" WHERE uuid = ? AND status = ? AND attempt = ? AND version = ?", args...)
 	if err != nil {
 		return err
 	}
@@ -144,6 +141,30 @@ func (tx *Tx) writeMove(seen, to Execution) error {
 		return fault.New(fault.Conflict, fmt.Sprintf("execution %s is no longer %s (attempt %d, version %d): it has moved meanwhile", seen.ID, seen.State, seen.Attempt, seen.Version), "read it again")
 	}
 	return nil
+}
+
+// moveColumns are the columns that some transition changes, besides those that every one writes.
+var moveColumns = [...]string{
+	"attempt", "profile", "profile_revision", "target", "failure_class", "auto_retries",
+	"held_at", "held_by", "hold_reason", "hold_at_ready", "cancel_wanted_at", "cancel_wanted_by", "cancel_reason",
+	"submission_id", "external_id", "folder", "started_at", "completed_at",
+}
+
+// movedColumns are the values of moveColumns, as they are stored.
+func movedColumns(e Execution) [len(moveColumns)]any {
+	var held, cancel Mark
+	var heldAt, cancelAt any
+	if e.Held != nil {
+		held, heldAt = *e.Held, Stamp(e.Held.At)
+	}
+	if e.CancelWanted != nil {
+		cancel, cancelAt = *e.CancelWanted, Stamp(e.CancelWanted.At)
+	}
+	return [...]any{
+		e.Attempt, e.Profile, e.ProfileRevision, e.Target, string(e.Class), e.AutoRetries,
+		heldAt, held.By, held.Reason, e.HoldAtReady, cancelAt, cancel.By, cancel.Reason,
+		e.SubmissionID, e.ExternalID, e.Folder, stampOrNull(e.StartedAt), stampOrNull(e.CompletedAt),
+	}
 }
 
 func (tx *Tx) moveEvent(seen, to Execution, event Event, step Step) error {

@@ -265,3 +265,17 @@ func TestAWishToCancelIsRecordedOnceAndKeptUntilARetry(t *testing.T) {
 		t.Error("the wish outlived the retry")
 	}
 }
+
+func TestAStepOverwritesAWaitThatItDidNotSee(t *testing.T) {
+	f := newFixture(t)
+	f.source("A")
+	seen := f.walk(f.admit("A"), EventPrepare, EventPrepared)
+	f.write(func(tx *Tx) error {
+		return errors.Join(tx.Postpone(seen, f.Now().Add(time.Hour)), tx.Delay(seen, f.Now().Add(2*time.Hour), "the archive is away"))
+	})
+	f.step(seen, EventSubmit, Step{})
+	got, err := f.view().Execution(seen.ID)
+	if err != nil || got.NotBefore != nil || got.Refusals != seen.Refusals || got.Error != seen.Error {
+		t.Errorf("not before %v, %d refusals, %q, %v", got.NotBefore, got.Refusals, got.Error, err)
+	}
+}
