@@ -39,6 +39,7 @@ type LocalOptions struct {
 	Getenv     func(string) string   // nil = os.Getenv
 	Executable string                // our own binary, for runs on this machine; "" = os.Executable
 	Owner      string                // of claims; "" = host, process and a new id
+	Software   map[string]string     // recorded with each submission; nil = that of this binary
 	Workers    int                   // units of work at once in one tick; 0 = 2
 	Limits     *Limits               // nil = from the environment
 	Registerer prometheus.Registerer // nil = no metrics
@@ -89,6 +90,9 @@ func NewLocal(o LocalOptions) (*Local, error) {
 	if o.Actor == "" {
 		o.Actor = "user:unknown"
 	}
+	if o.Software == nil {
+		o.Software = software()
+	}
 	if o.Workers <= 0 {
 		o.Workers = 2
 	}
@@ -118,7 +122,7 @@ func NewLocal(o LocalOptions) (*Local, error) {
 		Registerer: o.Registerer, Health: o.Health, Log: o.Log,
 	})
 	c.execution = execution.New(execution.Options{
-		Ledger: c.ledger, Backend: c.backend, Ready: discovery.Ready, Limits: limits.Execution, Owner: c.o.Owner,
+		Ledger: c.ledger, Backend: c.backend, Ready: discovery.Ready, Limits: limits.Execution, Owner: c.o.Owner, Software: o.Software,
 		Registerer: o.Registerer, Health: o.Health, Log: o.Log,
 	})
 	return c, nil

@@ -54,6 +54,9 @@ type Options struct {
 	// means that it can.
 	Ready func(s ledger.Source, meta []ledger.Metadata, sbids []string) []string
 
+	// Software is what carries executions out, by name and version: recorded with each submission.
+	Software map[string]string
+
 	Limits     Limits
 	Owner      string        // who claims; unique among the processes on one ledger
 	Lease      time.Duration // of a claim, renewed every third of it; 0 = 2 minutes

@@ -123,14 +123,18 @@ func (e *Engine) intend(ctx context.Context, u *unit) (ok bool, err error) {
 			return err
 		}
 		ok = true
-		_, err = tx.Move(x, ledger.EventSubmit, intentStep(u))
+		_, err = tx.Move(x, ledger.EventSubmit, e.intentStep(u))
 		return err
 	})
 	return ok && err == nil, err
 }
 
-func intentStep(u *unit) ledger.Step {
-	return ledger.Step{Why: "intent to submit", Actor: provenance.ActorExecution, Claim: &u.claim}
+func (e *Engine) intentStep(u *unit) ledger.Step {
+	step := ledger.Step{Why: "intent to submit", Actor: provenance.ActorExecution, Claim: &u.claim}
+	if len(e.o.Software) > 0 {
+		step.Extra = map[string]any{"software": e.o.Software}
+	}
+	return step
 }
 
 // conclude writes down what came of a submission. Its error is the submission's, or that of writing it
@@ -196,7 +200,7 @@ func (e *Engine) refused(ctx context.Context, u *unit, s submission, state ledge
 	err := e.last(ctx, u, state, func(tx *ledger.Tx, x ledger.Execution) error {
 		if state == ledger.Ready {
 			var err error
-			if x, err = tx.Move(x, ledger.EventSubmit, intentStep(u)); err != nil {
+			if x, err = tx.Move(x, ledger.EventSubmit, e.intentStep(u)); err != nil {
 				return err
 			}
 		}
