@@ -28,11 +28,10 @@ var errRefused = errors.New("the closure refuses what it has written")
 // what must come next, and meddles with those of the callers before it.
 type caller struct {
 	*child
-	name    string
-	rng     *rand.Rand
-	deeds   int
-	sources []ledger.Source    // registered, without an execution
-	runs    []ledger.Execution // as the ledger answered last
+	name  string
+	rng   *rand.Rand
+	deeds int
+	runs  []ledger.Execution // as the ledger answered last
 }
 
 func newCaller(c *child, n int) *caller {

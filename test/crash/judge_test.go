@@ -108,7 +108,6 @@ func (b *book) examine() {
 type seen struct {
 	state            ledger.State
 	attempt, version int
-	signature        string
 }
 
 var marked = regexp.MustCompile(`mark\([^)]*\)`)
