@@ -23,6 +23,7 @@ import (
 var specimen struct {
 	once  sync.Once
 	files map[string][]byte // by name; the ledger and what lies beside it
+	older []byte            // the ledger as it was when half of it had happened
 }
 
 const ledgerName = "beampipe.db"
@@ -38,7 +39,7 @@ type harmed struct {
 
 func newHarmed(t *testing.T) *harmed {
 	t.Helper()
-	specimen.once.Do(func() { specimen.files = makeSpecimen(t) })
+	specimen.once.Do(func() { specimen.files, specimen.older = makeSpecimen(t, specimenSources) })
 	if specimen.files == nil {
 		t.Fatal("there is no specimen: it could not be made")
 	}
@@ -72,13 +73,20 @@ func ledgerFiles(t *testing.T, dir string) map[string][]byte {
 	return files
 }
 
-// makeSpecimen makes a ledger in which something of everything has happened.
-func makeSpecimen(t *testing.T) map[string][]byte {
+// makeSpecimen makes a ledger in which something of everything has happened to so many sources. older is the
+// file when half of it had.
+func makeSpecimen(t *testing.T, sources int) (files map[string][]byte, older []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	now := time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)
-	l, err := ledger.Create(t.Context(), filepath.Join(dir, ledgerName), ledger.Options{Now: func() time.Time { return now }})
-	must(t, err)
+	var l *ledger.Ledger
+	open := func() {
+		t.Helper()
+		var err error
+		l, err = ledger.Create(t.Context(), filepath.Join(dir, ledgerName), ledger.Options{Now: func() time.Time { return now }})
+		must(t, err)
+	}
+	open()
 	write := func(fn func(tx *ledger.Tx) error) {
 		t.Helper()
 		now = now.Add(time.Minute)
@@ -92,7 +100,12 @@ func makeSpecimen(t *testing.T) map[string][]byte {
 		_, _, err := tx.AddProfile(ledger.Profile{Name: "here", Digest: "p1", Spec: []byte("{}")}, "user:ann")
 		return err
 	})
-	for i := range specimenSources {
+	for i := range sources {
+		if i == sources/2 {
+			must(t, l.Close())
+			older = ledgerFiles(t, dir)[ledgerName]
+			open()
+		}
 		s := discovered(l, write, fmt.Sprintf("HIPASSJ%04d-00", 1000+i))
 		if i%3 == 0 {
 			admitted(l, write, s, []ledger.Event{
@@ -102,7 +115,7 @@ func makeSpecimen(t *testing.T) map[string][]byte {
 		}
 	}
 	must(t, l.Close())
-	return ledgerFiles(t, dir)
+	return ledgerFiles(t, dir), older
 }
 
 func discovered(l *ledger.Ledger, write func(func(tx *ledger.Tx) error), name string) (s ledger.Source) {
