@@ -106,5 +106,16 @@ func (c *child) load(ctx context.Context) error {
 	return nil
 }
 
-// tasks are what a child may do beside its load.
-var tasks = map[string]func(ctx context.Context, c *child) error{}
+// What a child may do beside its load.
+const taskCheckpoint = "checkpoint"
+
+var tasks = map[string]func(ctx context.Context, c *child) error{
+	taskCheckpoint: func(ctx context.Context, c *child) error {
+		for ctx.Err() == nil {
+			if err := c.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		return nil
+	},
+}

@@ -48,7 +48,11 @@ func TestAProcessThatIsKilledAtAnyInstantLosesNothingThatWasAcknowledged(t *test
 	began := time.Now()
 	b := newBook(t)
 	for i := range n {
-		p := b.start(someOrder(rng, fmt.Sprintf("c%d", i)))
+		o := someOrder(rng, fmt.Sprintf("c%d", i))
+		if rng.IntN(3) == 0 {
+			o.Task = taskCheckpoint
+		}
+		p := b.start(o)
 		if rng.IntN(10) > 0 {
 			p.await("work", p.working)
 		}
