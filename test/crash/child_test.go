@@ -49,8 +49,11 @@ func obey(o order) error {
 	if c.diary, err = openDiary(o.Diary); err != nil {
 		return err
 	}
-	if c.Ledger, err = ledger.Create(ctx, o.Ledger, ledger.Options{Pass: c.pass, HostID: host}); err != nil {
+	if c.Ledger, err = ledger.Create(context.Background(), o.Ledger, ledger.Options{Pass: c.pass, HostID: host}); err != nil {
 		return err
+	}
+	if o.Callers == 0 {
+		c.working() // to open it was all there was to do
 	}
 	if err := c.load(ctx); err != nil {
 		return err
@@ -107,7 +110,10 @@ func (c *child) load(ctx context.Context) error {
 }
 
 // What a child may do beside its load.
-const taskCheckpoint = "checkpoint"
+const (
+	taskCheckpoint = "checkpoint"
+	taskBackup     = "backup"
+)
 
 var tasks = map[string]func(ctx context.Context, c *child) error{
 	taskCheckpoint: func(ctx context.Context, c *child) error {
@@ -118,4 +124,5 @@ var tasks = map[string]func(ctx context.Context, c *child) error{
 		}
 		return nil
 	},
+	taskBackup: backUp,
 }

@@ -89,6 +89,12 @@ func (b *book) check(what string, err error) {
 func (b *book) judge() {
 	b.Helper()
 	b.examine()
+	b.report()
+}
+
+// report tells the test what was found.
+func (b *book) report() {
+	b.Helper()
 	for _, problem := range b.problems {
 		b.Error(problem)
 	}
@@ -101,7 +107,7 @@ func (b *book) examine() {
 		b.check("history", l.Snapshot(b.Context(), b.history))
 		b.check("claims", b.claims(l))
 	})
-	b.check("structure", b.structure())
+	b.check("structure", b.structureOf(b.path))
 }
 
 // seen is where the events say that an execution stands.
@@ -301,9 +307,9 @@ func (b *book) held(v ledger.View) ([]ledger.Claim, error) {
 	return held, nil
 }
 
-// structure asks SQLite itself about the file.
-func (b *book) structure() error {
-	db, err := sql.Open("sqlite", "file:"+b.path)
+// structureOf asks SQLite itself about a file.
+func (b *book) structureOf(path string) error {
+	db, err := sql.Open("sqlite", "file:"+path)
 	if err != nil {
 		return err
 	}

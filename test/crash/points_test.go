@@ -48,19 +48,23 @@ func points(t *testing.T) (names []string) {
 	return slices.Compact(names)
 }
 
-// scenario is how a child comes to the points of one kind, the part of their names before the dot.
+// scenario is how children come to the points of one kind, the part of their names before the dot.
 type scenario struct {
-	most int64 // a child dies when it comes to the point for the time that is drawn up to this
-	run  func(b *book, o order)
+	begin func(t *testing.T) *book
+	most  int64 // a child dies when it comes to the point for the time that is drawn up to this
+	run   func(b *book, o order)
 }
 
 var scenarios = map[string]scenario{
-	"write":      {most: 300, run: (*book).dieUnderLoad},
-	"checkpoint": {most: 3, run: (*book).dieInCheckpoint},
+	"write":      {begin: newBook, most: 60, run: (*book).dieUnderLoad},
+	"checkpoint": {begin: newBook, most: 20, run: (*book).dieInCheckpoint},
+	"backup":     {begin: newBook, most: 4, run: (*book).dieInBackup},
+	"upgrade":    {begin: oldBook, most: 1, run: (*book).dieInUpgrade},
 }
 
 // TestAProcessThatIsKilledAtANamedPointLosesNothing kills at every point, at the first time and later.
 func TestAProcessThatIsKilledAtANamedPointLosesNothing(t *testing.T) {
+	t.Parallel()
 	kinds := map[string][]string{}
 	for _, point := range points(t) {
 		kind, _, _ := strings.Cut(point, ".")
@@ -80,7 +84,7 @@ func TestAProcessThatIsKilledAtANamedPointLosesNothing(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			rng := seeded(t)
-			b := newBook(t)
+			b := s.begin(t)
 			for _, point := range list {
 				for i := range kills(2, 10) {
 					o := someOrder(rng, fmt.Sprintf("%s-%d", point, i))
@@ -89,13 +93,12 @@ func TestAProcessThatIsKilledAtANamedPointLosesNothing(t *testing.T) {
 						o.Nth += rng.Int64N(s.most)
 					}
 					s.run(b, o)
-					b.judge()
 					if t.Failed() {
 						t.Fatalf("killed at %s, time %d: %s", point, o.Nth, b)
 					}
 				}
 				if len(b.told) > maxTold {
-					b = newBook(t)
+					b = s.begin(t)
 				}
 			}
 		})
@@ -108,6 +111,7 @@ func (b *book) dieUnderLoad(o order) {
 	p := b.start(o)
 	p.dies()
 	b.bury(p)
+	b.judge()
 }
 
 func (b *book) dieInCheckpoint(o order) {
