@@ -102,6 +102,7 @@ func (c *child) load(ctx context.Context) error {
 	if c.Task != "" {
 		start(c.Task, func(ctx context.Context) error { return tasks[c.Task](ctx, c) })
 	}
+	<-ctx.Done()
 	group.Wait()
 	if err := context.Cause(ctx); err != context.Canceled {
 		return err
