@@ -104,10 +104,26 @@ func (b *book) report() {
 func (b *book) examine() {
 	b.Helper()
 	b.open(func(l *ledger.Ledger) {
+		b.check("verify", b.verify(l))
 		b.check("history", l.Snapshot(b.Context(), b.history))
 		b.check("claims", b.claims(l))
 	})
 	b.check("structure", b.structureOf(b.path))
+}
+
+// verify asks the ledger itself whether its log is whole, and whether the witness agrees.
+func (b *book) verify(l *ledger.Ledger) error {
+	v, err := l.Verify(b.Context(), ledger.VerifyOptions{})
+	if err != nil {
+		return err
+	}
+	if v.Finding != nil {
+		b.found("%s: %s", v.Finding.Problem, v.Finding.Detail)
+	}
+	if v.Witness.State != ledger.WitnessAgrees {
+		b.found("witness: %+v", v.Witness)
+	}
+	return nil
 }
 
 // seen is where the events say that an execution stands.
