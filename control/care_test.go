@@ -154,7 +154,7 @@ func TestDatasetsAreKeptOutOfRunsAndLetInAgain(t *testing.T) {
 	if r, err = c.ExcludeDatasets(t.Context(), bad); err != nil || r.Changed != 0 {
 		t.Errorf("exclude again: %+v, %v", r, err)
 	}
-	list, err := c.ListExclusions(t.Context(), project)
+	list, err := c.ListExclusions(t.Context(), control.ExclusionQuery{Project: project})
 	if err != nil || len(list.Exclusions) != 3 || list.Exclusions[0].Actor != "user:test" || list.Exclusions[0].Reason != "bad" {
 		t.Errorf("list: %+v, %v", list, err)
 	}
@@ -192,7 +192,7 @@ func TestAListOfDatasetsThatCannotBeReadChangesNothing(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
-	if list, err := c.ListExclusions(t.Context(), project); err != nil || len(list.Exclusions) != 0 {
+	if list, err := c.ListExclusions(t.Context(), control.ExclusionQuery{Project: project}); err != nil || len(list.Exclusions) != 0 {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
@@ -201,15 +201,18 @@ func TestAProjectThatIsNotThereIsNotFoundWhateverIsAsked(t *testing.T) {
 	c, _ := registered(t)
 	data := control.DatasetSelection{Project: "other", Items: []control.Dataset{{SBID: "1"}}, Reason: "bad"}
 	for name, call := range map[string]func() error{
-		"exclude":    func() error { _, err := c.ExcludeDatasets(t.Context(), data); return err },
-		"include":    func() error { _, err := c.IncludeDatasets(t.Context(), data); return err },
-		"exclusions": func() error { _, err := c.ListExclusions(t.Context(), "other"); return err },
-		"review":     func() error { _, err := c.ReviewSources(t.Context(), "other"); return err },
-		"release":    func() error { _, err := c.ReleaseProject(t.Context(), "other", "go"); return err },
-		"plan":       func() error { _, err := c.Plan(t.Context(), "other"); return err },
-		"ticks":      func() error { _, err := c.ListTicks(t.Context(), control.TickQuery{Project: "other"}); return err },
-		"tick":       func() error { _, err := c.ShowTick(t.Context(), 1); return err },
-		"why":        func() error { _, err := c.WhySource(t.Context(), "other", "A"); return err },
+		"exclude": func() error { _, err := c.ExcludeDatasets(t.Context(), data); return err },
+		"include": func() error { _, err := c.IncludeDatasets(t.Context(), data); return err },
+		"exclusions": func() error {
+			_, err := c.ListExclusions(t.Context(), control.ExclusionQuery{Project: "other"})
+			return err
+		},
+		"review":  func() error { _, err := c.ReviewSources(t.Context(), "other"); return err },
+		"release": func() error { _, err := c.ReleaseProject(t.Context(), "other", "go"); return err },
+		"plan":    func() error { _, err := c.Plan(t.Context(), "other"); return err },
+		"ticks":   func() error { _, err := c.ListTicks(t.Context(), control.TickQuery{Project: "other"}); return err },
+		"tick":    func() error { _, err := c.ShowTick(t.Context(), 1); return err },
+		"why":     func() error { _, err := c.WhySource(t.Context(), "other", "A"); return err },
 	} {
 		if err := call(); !errors.Is(err, fault.NotFound) || len(fault.Hints(err)) == 0 {
 			t.Errorf("%s: %v, to do: %q", name, err, fault.Hints(err))

@@ -73,7 +73,7 @@ type Sources interface {
 type Datasets interface {
 	ExcludeDatasets(ctx context.Context, q DatasetSelection) (DatasetChanges, error)
 	IncludeDatasets(ctx context.Context, q DatasetSelection) (DatasetChanges, error)
-	ListExclusions(ctx context.Context, project string) (ExclusionList, error)
+	ListExclusions(ctx context.Context, q ExclusionQuery) (ExclusionList, error)
 }
 
 // Executions is what can be done with runs. An id may be given in part.

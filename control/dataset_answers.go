@@ -31,9 +31,19 @@ type DatasetChanges struct {
 	Unknown []string  `json:"unknown_sbids,omitempty"` // no source of the project has these now
 }
 
-// ExclusionList is what is excluded in a project.
+// ExclusionQuery narrows the list of what is excluded in a project, which must be named.
+type ExclusionQuery struct {
+	Project string `json:"project"`
+	SBID    string `json:"sbid,omitempty"`
+	Limit   int    `json:"limit,omitempty"`
+	After   string `json:"after,omitempty"` // the cursor: ExclusionList.Next of the page before
+}
+
+// ExclusionList is a page of what is excluded in a project.
 type ExclusionList struct {
 	At         time.Time          `json:"at"`
 	Project    string             `json:"project"`
 	Exclusions []ledger.Exclusion `json:"exclusions"`
+	More       bool               `json:"more"`
+	Next       string             `json:"next,omitempty"` // where there are more: what their page is after, as SBID/DATASET
 }

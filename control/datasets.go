@@ -128,17 +128,28 @@ func unknownSBIDs(v ledger.View, project string, items []Dataset) ([]string, err
 }
 
 // ListExclusions implements Datasets.
-func (c *Local) ListExclusions(ctx context.Context, project string) (ExclusionList, error) {
+func (c *Local) ListExclusions(ctx context.Context, q ExclusionQuery) (ExclusionList, error) {
 	if err := c.needLedger(); err != nil {
 		return ExclusionList{}, err
 	}
 	v := c.ledger.View(ctx)
-	if err := knownProject(v, project); err != nil {
+	if _, err := v.Project(q.Project); err != nil {
 		return ExclusionList{}, err
 	}
-	list, err := v.Exclusions(project)
-	if list == nil {
-		list = []ledger.Exclusion{}
+	f := ledger.ExclusionFilter{Project: q.Project, SBID: q.SBID}
+	f.After.SBID, f.After.Dataset, _ = strings.Cut(q.After, "/")
+	if q.Limit > 0 {
+		f.Limit = q.Limit + 1
 	}
-	return ExclusionList{At: v.Now(), Project: project, Exclusions: list}, err
+	list, err := v.Exclusions(f)
+	answer := ExclusionList{At: v.Now(), Project: q.Project, Exclusions: list}
+	if q.Limit > 0 && len(list) > q.Limit {
+		answer.Exclusions, answer.More = list[:q.Limit], true
+		last := answer.Exclusions[q.Limit-1]
+		answer.Next = last.SBID + "/" + last.Dataset
+	}
+	if answer.Exclusions == nil {
+		answer.Exclusions = []ledger.Exclusion{}
+	}
+	return answer, err
 }

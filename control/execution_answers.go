@@ -30,12 +30,20 @@ type Created struct {
 	Execution *ledger.Execution `json:"execution,omitempty"`
 }
 
-// ExecutionQuery narrows a list of executions.
+// ExecutionQuery narrows a list of executions; all of it may be combined. Ids may be given in part. Since
+// and Until are by the time at which executions were made: a time, in UTC where it has no zone, or an age
+// such as 90m, 24h, 7d; until does not include it.
 type ExecutionQuery struct {
 	Project string         `json:"project,omitempty"`
 	Source  string         `json:"source,omitempty"`
 	States  []ledger.State `json:"states,omitempty"`
+	Target  string         `json:"target,omitempty"`
+	Profile string         `json:"profile,omitempty"`
+	Class   ledger.Class   `json:"failure_class,omitempty"`
 	Held    *bool          `json:"held,omitempty"`
+	RerunOf string         `json:"rerun_of,omitempty"`
+	Since   string         `json:"since,omitempty"`
+	Until   string         `json:"until,omitempty"`
 	Limit   int            `json:"limit,omitempty"`
 	Before  string         `json:"before,omitempty"`
 }

@@ -36,34 +36,6 @@ func (c *Local) CreateExecution(ctx context.Context, q CreateRequest) (Created, 
 	return Created{At: c.now(), Plan: plan, Execution: &e}, nil
 }
 
-// ListExecutions implements Executions.
-func (c *Local) ListExecutions(ctx context.Context, q ExecutionQuery) (ExecutionList, error) {
-	if err := c.needLedger(); err != nil {
-		return ExecutionList{}, err
-	}
-	v := c.ledger.View(ctx)
-	if err := knownProject(v, q.Project); err != nil {
-		return ExecutionList{}, err
-	}
-	f := ledger.ExecutionFilter{Project: q.Project, Source: q.Source, States: q.States, Held: q.Held, Before: q.Before}
-	if q.Limit > 0 {
-		f.Limit = q.Limit + 1
-	}
-	list, err := v.Executions(f)
-	if err != nil {
-		return ExecutionList{}, err
-	}
-	answer := ExecutionList{At: v.Now(), Executions: list}
-	if q.Limit > 0 && len(list) > q.Limit {
-		answer.Executions, answer.More = list[:q.Limit], true
-	}
-	if answer.Executions == nil {
-		answer.Executions = []ledger.Execution{}
-	}
-	answer.Counts, err = v.CountExecutions(q.Project)
-	return answer, err
-}
-
 // find resolves an id that may be given in part.
 func (c *Local) find(ctx context.Context, id string) (ledger.Execution, ledger.View, error) {
 	if err := c.needLedger(); err != nil {

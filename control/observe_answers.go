@@ -7,12 +7,14 @@ import (
 	"beampipe/provenance"
 )
 
-// TimelineRequest asks for the events of an execution, a source or a project.
+// TimelineRequest asks for the events of an execution, of a source of a project, of a project, or of all.
 type TimelineRequest struct {
 	Execution string `json:"execution,omitempty"`
 	Project   string `json:"project,omitempty"`
 	Source    string `json:"source,omitempty"`
-	Limit     int    `json:"limit,omitempty"` // the last ones; 0 = all
+	Type      string `json:"event_type,omitempty"`
+	Limit     int    `json:"limit,omitempty"`  // the last ones; 0 = as many as one answer holds
+	Before    int64  `json:"before,omitempty"` // those before the event with this number: the cursor of a page
 }
 
 // Timeline is events in the order in which they happened.
@@ -20,6 +22,7 @@ type Timeline struct {
 	At     time.Time          `json:"at"`
 	Title  string             `json:"title"`
 	Events []provenance.Event `json:"events"`
+	More   bool               `json:"more"` // earlier ones, before the first of these
 }
 
 // Health is what the daemon last reported, and whether one runs.

@@ -50,7 +50,7 @@ type SourceQuery struct {
 	Missing     *bool `json:"missing,omitempty"`
 
 	Limit int    `json:"limit,omitempty"`
-	After string `json:"after,omitempty"`
+	After string `json:"after,omitempty"` // the cursor: SourceList.Next of the page before
 }
 
 // SourceList is a page of sources.
@@ -58,6 +58,7 @@ type SourceList struct {
 	At      time.Time       `json:"at"`
 	Sources []ledger.Source `json:"sources"`
 	More    bool            `json:"more"`
+	Next    string          `json:"next,omitempty"` // where there are more: what their page is after
 }
 
 // SourceSelection names sources of a project to act on; All means every one that is not removed.

@@ -102,33 +102,6 @@ func prefixPairs(sorted []string, asked map[string]int) []PrefixPair {
 	return pairs
 }
 
-// ListSources implements Sources.
-func (c *Local) ListSources(ctx context.Context, q SourceQuery) (SourceList, error) {
-	if err := c.needLedger(); err != nil {
-		return SourceList{}, err
-	}
-	v := c.ledger.View(ctx)
-	if err := knownProject(v, q.Project); err != nil {
-		return SourceList{}, err
-	}
-	f := ledger.SourceFilter{
-		Project: q.Project, Prefix: q.Prefix, Outcome: q.Outcome, Pending: q.Pending, Enabled: q.Enabled, Removed: q.Removed, After: q.After,
-		Quarantined: q.Quarantined, Missing: q.Missing,
-	}
-	if q.Limit > 0 {
-		f.Limit = q.Limit + 1
-	}
-	list, err := v.Sources(f)
-	answer := SourceList{At: v.Now(), Sources: list}
-	if q.Limit > 0 && len(list) > q.Limit {
-		answer.Sources, answer.More = list[:q.Limit], true
-	}
-	if answer.Sources == nil {
-		answer.Sources = []ledger.Source{}
-	}
-	return answer, err
-}
-
 // ShowSource implements Sources.
 func (c *Local) ShowSource(ctx context.Context, project, identifier string) (SourceDetail, error) {
 	if err := c.needLedger(); err != nil {

@@ -272,8 +272,11 @@ func TestWithoutALedgerOnlyFilesCanBeWorkedOn(t *testing.T) {
 		"review":        func() error { _, err := c.ReviewSources(t.Context(), project); return err },
 		"list ticks":    func() error { _, err := c.ListTicks(t.Context(), control.TickQuery{}); return err },
 		"show tick":     func() error { _, err := c.ShowTick(t.Context(), 1); return err },
-		"exclusions":    func() error { _, err := c.ListExclusions(t.Context(), project); return err },
-		"release":       func() error { _, err := c.ReleaseProject(t.Context(), project, "a test"); return err },
+		"exclusions": func() error {
+			_, err := c.ListExclusions(t.Context(), control.ExclusionQuery{Project: project})
+			return err
+		},
+		"release": func() error { _, err := c.ReleaseProject(t.Context(), project, "a test"); return err },
 		"exclude": func() error {
 			_, err := c.ExcludeDatasets(t.Context(), control.DatasetSelection{Project: project, Items: []control.Dataset{{SBID: "1"}}, Reason: "a test"})
 			return err

@@ -153,19 +153,43 @@ func exclusionPayload(sbid string, datasets []string, reason string) map[string]
 	return payload
 }
 
+// ExclusionFilter narrows a list of a project's exclusions; empty fields do not narrow.
+type ExclusionFilter struct {
+	Project string // must be given
+	SBID    string
+	After   Exclusion // behind this one, by its SBID and dataset: the cursor of a page
+	Limit   int       // 0 = all
+}
+
 // Exclusions lists what is excluded from a project, by SBID and dataset.
-func (v View) Exclusions(project string) ([]Exclusion, error) {
+func (v View) Exclusions(f ExclusionFilter) ([]Exclusion, error) {
+	query, args := f.query()
 	var list []Exclusion
-	err := v.list("exclusions of "+project, "SELECT project, sbid, dataset, reason, actor, at FROM dataset_exclusions WHERE project = ? ORDER BY sbid, dataset",
-		[]any{project}, func(rows *sql.Rows) error {
-			var x Exclusion
-			var at timeText
-			err := rows.Scan(&x.Project, &x.SBID, &x.Dataset, &x.Reason, &x.Actor, &at)
-			x.At = at.value()
-			list = append(list, x)
-			return err
-		})
+	err := v.list("exclusions of "+f.Project, query, args, func(rows *sql.Rows) error {
+		var x Exclusion
+		var at timeText
+		err := rows.Scan(&x.Project, &x.SBID, &x.Dataset, &x.Reason, &x.Actor, &at)
+		x.At = at.value()
+		list = append(list, x)
+		return err
+	})
 	return list, err
+}
+
+func (f ExclusionFilter) query() (string, []any) {
+	b := &binds{}
+	conds := []string{"project = " + b.add(f.Project)}
+	if f.SBID != "" {
+		conds = append(conds, "sbid = "+b.add(f.SBID))
+	}
+	if f.After.SBID != "" {
+		conds = append(conds, "(sbid, dataset) > ("+b.add(f.After.SBID)+", "+b.add(f.After.Dataset)+")")
+	}
+	limit := ""
+	if f.Limit > 0 {
+		limit = b.add(f.Limit)
+	}
+	return "SELECT project, sbid, dataset, reason, actor, at FROM dataset_exclusions" + tail(and(conds), "sbid, dataset", limit), b.args
 }
 
 // markExcluded says of a source's metadata what is excluded.

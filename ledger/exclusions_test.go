@@ -82,7 +82,7 @@ func TestExclusionsKeepDatasetsOutAndStored(t *testing.T) {
 			t.Errorf("step %d: events %s, want %s", i, got, tt.event)
 		}
 	}
-	list, err := f.view().Exclusions(project)
+	list, err := f.view().Exclusions(ExclusionFilter{Project: project})
 	want := []Exclusion{
 		{Project: project, SBID: "100", Reason: "bad flux", Actor: person, At: f.Now()},
 		{Project: project, SBID: "100", Dataset: "b", Reason: "bad flux", Actor: person, At: f.Now()},
@@ -135,7 +135,7 @@ func TestExclusionsThatMakeNoSenseAreRefused(t *testing.T) {
 		wantKind(t, try(project, make([]Exclusion, MaxExclusions+1)), fault.Invalid, "10001 entries, the limit is 10000")
 		wantKind(t, try("none", []Exclusion{{SBID: "1"}}), fault.NotFound)
 	}
-	if list, err := f.view().Exclusions(project); len(list) != 0 || err != nil {
+	if list, err := f.view().Exclusions(ExclusionFilter{Project: project}); len(list) != 0 || err != nil {
 		t.Errorf("%v %v", list, err)
 	}
 }

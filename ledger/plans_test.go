@@ -104,7 +104,7 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 			return err
 		},
 		"metadata":           func(v View) error { _, err := v.Metadata(1); return err },
-		"exclusions":         func(v View) error { _, err := v.Exclusions(project); return err },
+		"exclusions":         func(v View) error { _, err := v.Exclusions(ExclusionFilter{Project: project}); return err },
 		"ticks of a project": func(v View) error { _, err := v.TickRuns(TickFilter{Project: project}); return err },
 		"one tick":           func(v View) error { _, err := v.TickRun(1); return err },
 		"an archive job":     func(v View) error { _, _, err := v.ArchiveJob("k"); return err },

@@ -97,25 +97,36 @@ func newDatasetChangeCmd(a *app, change datasetChange) *cobra.Command {
 }
 
 func newDatasetListCmd(a *app) *cobra.Command {
-	var project string
+	var q control.ExclusionQuery
+	var all bool
 	cmd := &cobra.Command{
 		Use:     "list [PROJECT]",
 		Short:   "What is excluded, by whom and why",
 		Example: "  beampipe dataset list wallaby_hires",
 		Args:    arguments(0, 1, "at most one project"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
-			project, err := a.oneProject(ctx, c, "dataset list", args, project)
-			if err != nil {
+		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) (err error) {
+			if q.Limit < 1 {
+				return usagef("dataset list: --limit %d: expected a number above 0", q.Limit)
+			}
+			if q.Project, err = a.oneProject(ctx, c, "dataset list", args, q.Project); err != nil {
 				return err
 			}
-			answer, err := c.ListExclusions(ctx, project)
-			if err != nil {
-				return err
-			}
-			return a.print(answer, func(p *page) { p.exclusions(answer) })
+			return a.pages(all, &q.Limit, func() (bool, string, error) {
+				answer, err := c.ListExclusions(ctx, q)
+				if err != nil {
+					return false, "", err
+				}
+				q.After = answer.Next
+				return answer.More, "--after " + answer.Next, a.print(answer, func(p *page) { p.exclusions(answer) })
+			})
 		}),
 	}
-	projectFlag(cmd, &project)
+	projectFlag(cmd, &q.Project)
+	f := cmd.Flags()
+	f.StringVar(&q.SBID, "sbid", "", "only of this `SBID`")
+	f.IntVar(&q.Limit, "limit", 100, "at most `N`")
+	f.StringVar(&q.After, "after", "", "only those behind this `SBID/DATASET`")
+	allFlag(cmd, &all)
 	return cmd
 }
 

@@ -79,63 +79,6 @@ func refusedPlan(answer control.Created) error {
 	return fault.New(fault.Invalid, fmt.Sprintf("execution create: it would be refused, for %s", count(problems, "reason")), "the reasons are in the plan")
 }
 
-func newExecutionListCmd(a *app) *cobra.Command {
-	var q control.ExecutionQuery
-	var states []string
-	var held bool
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "Runs, the newest first",
-		Example: "  beampipe execution list --state running --state queued",
-		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) (err error) {
-			if q.Limit < 1 {
-				return usagef("execution list: --limit %d: expected a number above 0", q.Limit)
-			}
-			if q.States, err = parseStates(states); err != nil {
-				return err
-			}
-			if held {
-				q.Held = &held
-			}
-			answer, err := c.ListExecutions(ctx, q)
-			if err != nil {
-				return err
-			}
-			if err := a.print(answer, func(p *page) { p.executionList(answer) }); err != nil {
-				return err
-			}
-			if answer.More && len(answer.Executions) > 0 {
-				a.note("there are more: --before %s", answer.Executions[len(answer.Executions)-1].ID)
-			}
-			return nil
-		}),
-	}
-	f := cmd.Flags()
-	f.StringVar(&q.Project, "project", "", "only of this `PROJECT`")
-	f.StringVar(&q.Source, "source", "", "only with this source: its `IDENTIFIER`")
-	f.StringArrayVar(&states, "state", nil, "only in this `STATE` (repeatable)")
-	f.BoolVar(&held, "held", false, "only held ones")
-	f.IntVar(&q.Limit, "limit", 50, "at most `N`")
-	f.StringVar(&q.Before, "before", "", "only those older than this `ID`")
-	return cmd
-}
-
-func parseStates(names []string) ([]ledger.State, error) {
-	known := map[ledger.State]bool{}
-	for _, t := range ledger.Transitions() {
-		known[t.From], known[t.To] = true, true
-	}
-	var states []ledger.State
-	for _, name := range names {
-		if !known[ledger.State(name)] {
-			return nil, usagef("execution list: --state %q: expected one of pending, preparing, ready, submitting, uncertain, queued, running, cancelling, verifying, completed, failed, cancelled", name)
-		}
-		states = append(states, ledger.State(name))
-	}
-	return states, nil
-}
-
 func newExecutionShowCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",

@@ -63,7 +63,8 @@ func (p *page) plan(plan plan) {
 	}
 }
 
-func (p *page) executionList(l control.ExecutionList) {
+// executionList shows a page of runs; the counts come at the end of the last.
+func (p *page) executionList(l control.ExecutionList, goesOn bool) {
 	if len(l.Executions) == 0 {
 		p.line("no execution")
 		return
@@ -75,8 +76,10 @@ func (p *page) executionList(l control.ExecutionList) {
 		})
 	}
 	p.table("", []string{"EXECUTION", "STATE", "SINCE", "SOURCES", "ATTEMPT", "PROFILE", "PROJECT", "ERROR"}, rows)
-	p.line("")
-	p.line("%s", counts(l.Counts, ""))
+	if !goesOn {
+		p.line("")
+		p.line("%s", counts(l.Counts, ""))
+	}
 }
 
 // executionHead says which run this is and what lies beside its state.

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -117,69 +115,6 @@ func (a *app) printImport(r control.ImportReport, name string) error {
 	}
 	return fault.New(fault.Invalid, fmt.Sprintf("register sources from %s: %d of %d were refused", name, len(r.Refused), len(r.Refused)+r.Added+r.Known),
 		"the others are registered; correct the refused ones and give them again")
-}
-
-// outcomes are what a discovery can end with.
-var outcomes = []string{
-	ledger.OutcomeChanged, ledger.OutcomeUnchanged, ledger.OutcomeNoData, ledger.OutcomeMissing, ledger.OutcomeGone,
-	ledger.OutcomeAmbiguous, ledger.OutcomeRefused, ledger.OutcomeError,
-}
-
-func newSourceListCmd(a *app) *cobra.Command {
-	var q control.SourceQuery
-	var pending, enabled, disabled, quarantined, missing bool
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "Sources and what was last found for each",
-		Example: "  beampipe source list --pending\n  beampipe source list --outcome error --limit 20",
-		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
-			if q.Limit < 1 {
-				return usagef("source list: --limit %d: expected a number above 0", q.Limit)
-			}
-			if q.Outcome != "" && !slices.Contains(outcomes, q.Outcome) {
-				return usagef("source list: --outcome %.40q: expected one of %s", q.Outcome, strings.Join(outcomes, ", "))
-			}
-			if pending {
-				q.Pending = &pending
-			}
-			if enabled || disabled {
-				q.Enabled = &enabled
-			}
-			if quarantined {
-				q.Quarantined = &quarantined
-			}
-			if missing {
-				q.Missing = &missing
-			}
-			answer, err := c.ListSources(ctx, q)
-			if err != nil {
-				return err
-			}
-			narrowed := q != control.SourceQuery{Project: q.Project, Removed: q.Removed, Limit: q.Limit}
-			if err := a.print(answer, func(p *page) { p.sourceList(answer, narrowed) }); err != nil {
-				return err
-			}
-			if answer.More && len(answer.Sources) > 0 {
-				a.note("there are more: --after %s", clean(answer.Sources[len(answer.Sources)-1].Identifier, false))
-			}
-			return nil
-		}),
-	}
-	f := cmd.Flags()
-	f.StringVar(&q.Project, "project", "", "only of this `PROJECT`")
-	f.StringVar(&q.Prefix, "prefix", "", "only identifiers that begin with `TEXT`")
-	f.StringVar(&q.Outcome, "outcome", "", "only those whose last discovery ended with this `OUTCOME`: "+strings.Join(outcomes, ", "))
-	f.BoolVar(&pending, "pending", false, "only those that wait for a run")
-	f.BoolVar(&enabled, "enabled", false, "only enabled ones")
-	f.BoolVar(&disabled, "disabled", false, "only disabled ones")
-	f.BoolVar(&quarantined, "quarantined", false, "only those that are not asked about until they are released")
-	f.BoolVar(&missing, "missing", false, "only those of which the archive no longer shows all")
-	f.BoolVar(&q.Removed, "removed", false, "removed ones too")
-	f.IntVar(&q.Limit, "limit", 100, "at most `N`")
-	f.StringVar(&q.After, "after", "", "only those behind this `IDENTIFIER`")
-	exclusive(cmd, "enabled", "disabled")
-	return cmd
 }
 
 func newSourceShowCmd(a *app) *cobra.Command {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 func newTickListCmd(a *app) *cobra.Command {
 	var q control.TickQuery
 	var beforeGiven func() bool
+	var all bool
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "Ticks that did something, the newest first",
@@ -29,17 +31,17 @@ func newTickListCmd(a *app) *cobra.Command {
 			if beforeGiven() && q.Before < 1 {
 				return usagef("tick list: --before %d: expected the number of a tick", q.Before)
 			}
-			answer, err := c.ListTicks(ctx, q)
-			if err != nil {
-				return err
-			}
-			if err := a.print(answer, func(p *page) { p.tickList(answer, q.Project+q.Kind != "" || q.Before != 0) }); err != nil {
-				return err
-			}
-			if answer.More {
-				a.note("there are more: --before %d", answer.Ticks[len(answer.Ticks)-1].ID)
-			}
-			return nil
+			narrowed := q.Project+q.Kind != "" || q.Before != 0
+			return a.pages(all, &q.Limit, func() (bool, string, error) {
+				answer, err := c.ListTicks(ctx, q)
+				if err != nil {
+					return false, "", err
+				}
+				if answer.More {
+					q.Before = answer.Ticks[len(answer.Ticks)-1].ID
+				}
+				return answer.More, fmt.Sprintf("--before %d", q.Before), a.print(answer, func(p *page) { p.tickList(answer, narrowed, all && answer.More) })
+			})
 		}),
 	}
 	f := cmd.Flags()
@@ -48,6 +50,7 @@ func newTickListCmd(a *app) *cobra.Command {
 	f.StringVar(&q.Kind, "kind", "", "only of this `KIND`: discovery, execution, poll")
 	f.IntVar(&q.Limit, "limit", 50, "at most `N`")
 	f.Int64Var(&q.Before, "before", 0, "only those before the tick with this `NUMBER`")
+	allFlag(cmd, &all)
 	return cmd
 }
 
@@ -71,7 +74,8 @@ func newTickShowCmd(a *app) *cobra.Command {
 	}
 }
 
-func (p *page) tickList(l control.TickList, narrowed bool) {
+// tickList shows a page of ticks; where each kind stands comes at the end of the last.
+func (p *page) tickList(l control.TickList, narrowed, goesOn bool) {
 	switch {
 	case len(l.Ticks) == 0 && narrowed:
 		p.line("no tick is like that")
@@ -83,6 +87,9 @@ func (p *page) tickList(l control.TickList, narrowed bool) {
 			rows = append(rows, []any{t.ID, when(t.BeganAt), orElse(t.Project, "–"), t.Kind, took(t.EndedAt.Sub(t.BeganAt)), counters(did(t)), cut(t.Reason, 80)})
 		}
 		p.table("", []string{"TICK", "BEGAN", "PROJECT", "KIND", "TOOK", "DID", "ENDED"}, rows)
+	}
+	if goesOn {
+		return
 	}
 	var rows [][]any
 	for _, s := range l.Now {

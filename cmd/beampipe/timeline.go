@@ -16,7 +16,7 @@ import (
 
 func newTimelineCmd(a *app) *cobra.Command {
 	return group("timeline", "What happened, in order, by whom and why", "  beampipe timeline source HIPASSJ1313-15",
-		newTimelineExecutionCmd(a), newTimelineSourceCmd(a))
+		newTimelineExecutionCmd(a), newTimelineSourceCmd(a), newTimelineProjectCmd(a))
 }
 
 func newTimelineExecutionCmd(a *app) *cobra.Command {
@@ -31,7 +31,7 @@ func newTimelineExecutionCmd(a *app) *cobra.Command {
 			return a.timeline(ctx, c, q)
 		}),
 	}
-	limitFlag(cmd, &q)
+	timelineFlags(cmd, &q, 0)
 	return cmd
 }
 
@@ -51,26 +51,52 @@ func newTimelineSourceCmd(a *app) *cobra.Command {
 		}),
 	}
 	projectFlag(cmd, &q.Project)
-	limitFlag(cmd, &q)
+	timelineFlags(cmd, &q, 0)
 	return cmd
 }
 
-func limitFlag(cmd *cobra.Command, q *control.TimelineRequest) {
-	cmd.Flags().IntVar(&q.Limit, "limit", 0, "at most `N` events (0 = as many as one answer holds)")
+func newTimelineProjectCmd(a *app) *cobra.Command {
+	var q control.TimelineRequest
+	cmd := &cobra.Command{
+		Use:     "project [PROJECT]",
+		Short:   "The last events of a project",
+		Example: "  beampipe timeline project wallaby_hires --type discovery.changed",
+		Args:    arguments(0, 1, "at most one project"),
+		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) (err error) {
+			if q.Project, err = a.oneProject(ctx, c, "timeline project", args, q.Project); err != nil {
+				return err
+			}
+			return a.timeline(ctx, c, q)
+		}),
+	}
+	projectFlag(cmd, &q.Project)
+	timelineFlags(cmd, &q, 100)
+	return cmd
+}
+
+func timelineFlags(cmd *cobra.Command, q *control.TimelineRequest, limit int) {
+	f := cmd.Flags()
+	f.StringVar(&q.Type, "type", "", "only events of this `TYPE`, for example execution.fail")
+	f.IntVar(&q.Limit, "limit", limit, "the last `N` events (0 = as many as one answer holds)")
+	f.Int64Var(&q.Before, "before", 0, "only those before the event with this `NUMBER`")
 }
 
 func (a *app) timeline(ctx context.Context, c control.Control, q control.TimelineRequest) error {
-	if q.Limit < 0 {
-		return usagef("timeline: --limit %d: expected a number above 0", q.Limit)
+	if q.Limit < 0 || q.Before < 0 {
+		return usagef("timeline: --limit %d --before %d: expected numbers above 0", q.Limit, q.Before)
 	}
 	answer, err := c.Timeline(ctx, q)
 	if err != nil {
 		return err
 	}
-	return a.print(answer, func(p *page) {
+	if err := a.print(answer, func(p *page) {
 		p.line("%s   %s, times in UTC", p.bold(answer.Title), count(len(answer.Events), "event"))
 		p.events(answer.Events)
-	})
+	}); err != nil || !answer.More {
+		return err
+	}
+	a.note("there are earlier ones: --before %d", answer.Events[0].Seq)
+	return nil
 }
 
 // events shows one event per line.
