@@ -21,6 +21,7 @@ type Control interface {
 	Archives
 	Adopting
 	Verifying
+	Exports
 	// Plan says what the next ticks would do, and does none of it. Project "" means all of them.
 	Plan(ctx context.Context, project string) (Plan, error)
 	Timeline(ctx context.Context, q TimelineRequest) (Timeline, error)

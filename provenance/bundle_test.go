@@ -36,7 +36,7 @@ func testBundle() Bundle {
 		{ID: execution, Kind: NodeExecution, Label: "an execution"},
 		{ID: manifest, Kind: NodeManifest, Label: "manifest", Attributes: map[string]any{"bytes": 120, "sources": []string{"HIPASS J0317-41"}}},
 		{ID: "answer:ab12", Kind: NodeAnswer, Label: "visibility of HIPASS J0317-41", Attributes: map[string]any{"rows": 5}},
-		{ID: "query:cd34", Kind: NodeQuery, Label: "visibility", Attributes: map[string]any{"adql": "SELECT * FROM ivoa.obscore WHERE filename LIKE 'HIPASS J0317-41%'"}},
+		{ID: "query:cd34", Kind: NodeQuery, Label: "visibility", Attributes: map[string]any{"adql": "SELECT * FROM ivoa.obscore WHERE filename LIKE 'HIPASS J0317-41%'", "asked_at": "2026-11-21T03:00:00.000Z"}},
 		{ID: "archive:https://ada:5ecre7@archive.example.org/tap", Kind: NodeArchive, Label: "demo"},
 		{ID: "actor:user:ada", Kind: NodeActor, Label: "ada"},
 		{ID: "software:beampipe@1.2.3", Kind: NodeSoftware},
@@ -46,8 +46,8 @@ func testBundle() Bundle {
 	}
 	l.Link(execution, Used, manifest)
 	l.Link(manifest, DerivedFrom, "answer:ab12")
-	l.Link("answer:ab12", DerivedFrom, "query:cd34")
-	l.Link("query:cd34", AttributedTo, "archive:https://ada:5ecre7@archive.example.org/tap")
+	l.Link("answer:ab12", GeneratedBy, "query:cd34")
+	l.Link("query:cd34", AssociatedWith, "archive:https://ada:5ecre7@archive.example.org/tap")
 	l.Link(execution, AssociatedWith, "software:beampipe@1.2.3")
 	l.Link("config:survey/3", AttributedTo, "actor:user:ada")
 	l.Link(execution, DerivedFrom, "config:survey/3") // not what PROV asks of a derivation

@@ -31,9 +31,9 @@ const (
 // classOf says what a node of a kind is.
 func classOf(k NodeKind) class {
 	switch k {
-	case NodeExecution, NodeAttempt, NodeBackendJob:
+	case NodeExecution, NodeAttempt, NodeQuery:
 		return classActivity
-	case NodeSoftware, NodeActor, NodeArchive:
+	case NodeSoftware, NodeActor, NodeArchive, NodeBackendJob:
 		return classAgent
 	}
 	return classEntity
@@ -160,6 +160,9 @@ func (d *provDocument) node(n Node, b Bundle) {
 			record["bp:"+localName(key)] = provValue(n.Attributes[key])
 		}
 	}
+	if classOf(n.Kind) == classActivity {
+		times(record, n.Attributes)
+	}
 	if n.Kind == NodeExecution && n.ID == string(NodeExecution)+":"+b.Execution {
 		b.describe(record)
 	}
@@ -170,6 +173,21 @@ func (d *provDocument) node(n Node, b Bundle) {
 		record["prov:type"] = qualified("prov:Person")
 	}
 	d.put(string(classOf(n.Kind)), d.name(n.ID), record)
+}
+
+// times gives an activity its times in PROV's words, from the attributes in which the lineage has them.
+func times(record, attributes map[string]any) {
+	for key, from := range map[string][]string{"prov:startTime": {"started_at", "asked_at"}, "prov:endTime": {"ended_at", "completed_at"}} {
+		for _, name := range from {
+			text, ok := attributes[name].(string)
+			if !ok {
+				continue
+			}
+			if at, err := time.Parse(time.RFC3339, text); err == nil {
+				record[key] = at.UTC().Format(provTime)
+			}
+		}
+	}
 }
 
 // describe adds to the execution's record what the bundle knows of it.

@@ -72,6 +72,20 @@ var (
 // notSecret are values that stand beside a secret's name and give nothing away.
 var notSecret = set("null", "none", "true", "false", "~", strings.ToLower(redactedMark))
 
+// references begin values that say where a secret is kept.
+var references = []string{"env:", "file:", "credential:"}
+
+// givesAway tells whether a value that stands beside a secret's name is a secret.
+func givesAway(value string) bool {
+	value = strings.ToLower(strings.TrimSpace(value))
+	for _, prefix := range references {
+		if strings.HasPrefix(value, prefix) && !strings.Contains(value, "://") {
+			return false
+		}
+	}
+	return value != "" && !notSecret[value]
+}
+
 // RedactText takes out of a text what lets anybody in: passwords in URLs, the whole query or fragment of a
 // signed URL, values of headers and variables that hold secrets, and secrets of a well-known form. It
 // tells how many it took. What it cannot know is a secret that looks like any other word.
@@ -95,7 +109,7 @@ func redactText(text string, depth int) (string, int) {
 		return p[1] + p[2] + p[3] + redactedMark, err == nil && signedName(name)
 	})
 	replace(header, func(p []string) (string, bool) {
-		return p[1] + p[2] + redactedMark, !notSecret[strings.ToLower(strings.TrimSpace(p[3]))]
+		return p[1] + p[2] + redactedMark, givesAway(p[3])
 	})
 	replace(bearer, func(p []string) (string, bool) {
 		return p[1] + p[2] + redactedMark, len(p[3]) >= 20 || strings.ContainsAny(p[3], "0123456789")
@@ -105,7 +119,7 @@ func redactText(text string, depth int) (string, int) {
 		return p[1] + p[2] + redactedMark, err == nil && nameAndPassword(string(plain))
 	})
 	replace(assigned, func(p []string) (string, bool) {
-		return p[1] + p[2] + p[3] + redactedMark, !notSecret[strings.ToLower(p[4])]
+		return p[1] + p[2] + p[3] + redactedMark, givesAway(p[4])
 	})
 	return text, n
 }
@@ -164,7 +178,7 @@ func secretParameters(query string, depth int) bool {
 		if plain, err := url.QueryUnescape(name); err == nil {
 			name = plain
 		}
-		if value != "" && !notSecret[strings.ToLower(value)] && signedName(name) {
+		if givesAway(value) && signedName(name) {
 			return true
 		}
 		plain, err := url.QueryUnescape(value)

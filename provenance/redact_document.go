@@ -144,7 +144,7 @@ func (t jsonToken) redacted(pair bool, depth int) (string, bool) {
 		if isNumber {
 			text = number.String()
 		}
-		return redactedMark, text != "" && !notSecret[strings.ToLower(text)]
+		return redactedMark, givesAway(text)
 	}
 	if !isText {
 		return "", false

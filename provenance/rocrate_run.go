@@ -286,7 +286,7 @@ func (c *crate) answers() []any {
 	return list
 }
 
-// cited describes a node of the lineage that is no file: its attributes as a text, and what it came of.
+// cited describes a node of the lineage that is no file: its attributes, most of them as a text, and what it came of.
 func (c *crate) cited(n Node, about string) entity {
 	var based []any
 	for _, e := range c.Lineage.Edges {
@@ -294,14 +294,22 @@ func (c *crate) cited(n Node, about string) entity {
 			based = append(based, ref(localID(to.ID)))
 		}
 	}
+	e := entity{"name": n.Label, "identifier": n.ID, "isBasedOn": based}
 	for _, key := range slices.Sorted(maps.Keys(n.Attributes)) {
 		text, ok := n.Attributes[key].(string)
-		if !ok {
+		switch {
+		case ok && key == "adql":
+			e["text"] = text
+			continue
+		case ok && key == "url":
+			e["url"] = text
+			continue
+		case !ok:
 			text = string(plainJSON(n.Attributes[key]))
 		}
 		about += "; " + key + ": " + text
 	}
-	e := entity{"name": n.Label, "identifier": n.ID, "description": about, "isBasedOn": based}
+	e["description"] = about
 	if n.Label == "" {
 		e["name"] = n.ID
 	}

@@ -11,5 +11,6 @@ func provenanceCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newProvenanceHeadCmd(a),
 		newProvenanceVerifyCmd(a),
+		newProvenanceExportCmd(a),
 	}
 }
