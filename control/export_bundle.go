@@ -205,17 +205,25 @@ func (x *bundling) steps(raw []byte, name string) error {
 	return nil
 }
 
-// artifacts adds the manifest and the patched graph of the newest attempt that has them.
+// exportedArtifacts are the artifacts that an export contains.
+var exportedArtifacts = []struct {
+	kind string
+	file provenance.BundleFile
+}{
+	{ledger.ArtifactManifest, provenance.BundleFile{Path: "manifest.json", Name: "Manifest", Kind: provenance.NodeManifest}},
+	{ledger.ArtifactPatchedGraph, provenance.BundleFile{Path: "graph/patched.graph", Name: "Patched graph", Kind: provenance.NodePatchedGraph}},
+	{ledger.ArtifactLineage, provenance.BundleFile{Path: "answers.json", Name: "Record of the archives' answers", Kind: provenance.NodeAnswer}},
+}
+
+// artifacts adds them, each of the newest attempt that has one.
 func (x *bundling) artifacts() error {
 	have, err := x.v.Artifacts(x.e.ID)
 	if err != nil {
 		return err
 	}
-	for _, want := range []provenance.BundleFile{
-		{Path: "manifest.json", Name: "Manifest", Kind: provenance.NodeManifest},
-		{Path: "graph/patched.graph", Name: "Patched graph", Kind: provenance.NodePatchedGraph},
-	} {
-		i := slices.IndexFunc(have, func(a ledger.Artifact) bool { return a.Kind == string(want.Kind) })
+	for _, a := range exportedArtifacts {
+		want := a.file
+		i := slices.IndexFunc(have, func(h ledger.Artifact) bool { return h.Kind == a.kind })
 		if i < 0 {
 			x.missing("There is no %s.", strings.ToLower(want.Name))
 			continue

@@ -94,6 +94,7 @@ var aboutFile = map[NodeKind]string{
 	NodePhysicalGraph: "The physical graph that was run",
 	NodeConfig:        "The survey's config, in the revision that the execution pinned",
 	NodeProfile:       "The deployment profile",
+	NodeAnswer:        "What the archives were asked about the run's sources, and the rows as they came",
 }
 
 func (c *crate) add(path, name, mediaType string, content []byte, about string) {

@@ -186,7 +186,7 @@ func (c *crate) prepare(engine map[string]any) {
 	var from, made []any
 	for _, f := range c.Files {
 		switch f.Kind {
-		case NodeSourceGraph, NodeConfig:
+		case NodeSourceGraph, NodeConfig, NodeAnswer:
 			from = append(from, ref(fileID(f.Path)))
 		case NodeManifest, NodePatchedGraph:
 			made = append(made, ref(fileID(f.Path)))
