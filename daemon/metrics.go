@@ -35,7 +35,7 @@ func serveMetrics(addr string, reg *prometheus.Registry, l *ledger.Ledger, h *he
 	m := &metricsServer{ticks: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "beampipe_scheduler_tick_duration_seconds", Help: "Time that a tick took.", Buckets: prometheus.ExponentialBuckets(0.005, 4, 9),
 	}, []string{"tick_kind"})}
-	reg.MustRegister(m.ticks, ledgerCollector{l}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(m.ticks, ledgerCollector{l}, writerCollector{l}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if addr == "off" {
 		return m
 	}

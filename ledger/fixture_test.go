@@ -51,8 +51,13 @@ const (
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
+	return fixtureAt(t, filepath.Join(t.TempDir(), "beampipe.db"))
+}
+
+// fixtureAt makes the fixture's ledger at a path.
+func fixtureAt(t testing.TB, path string) *fixture {
+	t.Helper()
 	f := &fixture{TB: t, clock: &clock{t: time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)}, ids: newIDs()}
-	path := filepath.Join(t.TempDir(), "beampipe.db")
 	if err := os.WriteFile(path, template(f), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,11 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"time"
 
+	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"beampipe/fault"
@@ -357,9 +359,11 @@ func (g *group) answer() {
 }
 
 // commitError is writeError for a COMMIT. After a failed sync nobody knows what is on the disk: until the
-// next write has gone over it, a restart may still find the transaction there.
+// next write has gone over it, a restart may still find the transaction there. A failed write leaves none:
+// the page that completes a transaction is the last one.
 func commitError(path string, err error) error {
-	if isCode(err, sqlite3.SQLITE_IOERR) {
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_IOERR && e.Code() != sqlite3.SQLITE_IOERR_WRITE {
 		return fault.Wrap(fault.Uncertain, writeError(path, err), "write to ledger "+path+": the commit failed", "look at what the ledger says now before it is tried again")
 	}
 	return writeError(path, err)

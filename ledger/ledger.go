@@ -111,17 +111,27 @@ func Create(ctx context.Context, path string, o Options) (*Ledger, error) {
 // Open opens an existing ledger. It is a NotFound error when the file is not there: only a few
 // commands create one.
 func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
+	abs, err := existing(path)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, abs, o, false)
+}
+
+// existing gives the absolute name of a file that is there.
+func existing(path string) (string, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fault.New(fault.NotFound, fmt.Sprintf("open ledger %s: there is no such file", path),
+		return "", fault.New(fault.NotFound, fmt.Sprintf("open ledger %s: there is no such file", path),
 			"make one with: beampipe init --ledger "+path+", or name another with --ledger FILE or BEAMPIPE_LEDGER")
 	case err != nil:
-		return nil, fault.Wrap(fault.Unavailable, err, "open ledger "+path, "check the path and its permissions")
+		return "", fault.Wrap(fault.Unavailable, err, "open ledger "+path, "check the path and its permissions")
 	case info.IsDir():
-		return nil, folderError(path)
+		return "", folderError(path)
 	}
-	return open(ctx, path, o, false)
+	abs, err := filepath.Abs(path)
+	return abs, fault.Wrap(fault.Invalid, err, "open ledger "+path, "")
 }
 
 func folderError(path string) error {
@@ -156,22 +166,25 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	if l.readers, err = sql.Open("sqlite", dsn(abs, true)); err != nil {
 		return nil, errors.Join(openError(abs, err), l.writer.close())
 	}
-	readers := o.Readers
-	if readers <= 0 {
-		readers = defaultReaders
-	}
-	l.readers.SetMaxOpenConns(readers)
-	l.readers.SetMaxIdleConns(readers)
+	setReaders(l.readers, o.Readers)
 	if err := l.openWitness(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	if err := l.startWriter(); err != nil {
-		return nil, errors.Join(err, l.readers.Close(), l.writer.close())
+		return nil, errors.Join(err, l.Close())
 	}
 	if err := l.settle(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+func setReaders(pool *sql.DB, n int) {
+	if n <= 0 {
+		n = defaultReaders
+	}
+	pool.SetMaxOpenConns(n)
+	pool.SetMaxIdleConns(n)
 }
 
 // startWriter starts the goroutine that writes.

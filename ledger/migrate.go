@@ -54,8 +54,7 @@ func migrateWith(ctx context.Context, path string, o Options, files fs.FS, more 
 		case err != nil:
 			return openError(path, err)
 		case have > want:
-			return fault.New(fault.Invalid, fmt.Sprintf("open ledger %s: its schema is version %d, this program knows up to %d", path, have, want),
-				"use the newer beampipe that wrote it, or restore a backup made before the upgrade")
+			return newerError(path, have, want)
 		case have == want:
 			return nil
 		}
@@ -71,6 +70,11 @@ func migrateWith(ctx context.Context, path string, o Options, files fs.FS, more 
 		empty = false // another process may have made the same step at the same time: look again
 	}
 	return err
+}
+
+func newerError(path string, have, known int64) error {
+	return fault.New(fault.Invalid, fmt.Sprintf("open ledger %s: its schema is version %d, this program knows up to %d", path, have, known),
+		"use the newer beampipe that wrote it, or restore a backup made before the upgrade")
 }
 
 // versions gives the file's schema version and this program's.

@@ -5,113 +5,102 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"beampipe/fault"
 )
 
-// Bounds of reads: one that stays open keeps the write-ahead log from being used again.
-const (
-	maxReadAge = 30 * time.Second
-	minReadAge = 2 * time.Second // that is left to a read when the log is longer than maxWAL
-	maxWAL     = 256 << 20
-)
-
-// errReadAge is why a read was ended.
-var errReadAge = errors.New("it took too long")
-
-// readings are the reads that are going on.
-type readings struct {
-	age  time.Duration
-	cuts atomic.Int64
-
-	mu   sync.Mutex
-	open map[*reading]struct{}
-}
-
-type reading struct {
-	begun time.Time
-	end   context.CancelCauseFunc
-}
-
-func newReadings() *readings {
-	return &readings{age: maxReadAge, open: map[*reading]struct{}{}}
-}
-
-// begin bounds a read. done must be called at its end. Without readings, inside of a transaction that is
-// bounded already, ctx stays as it is.
-func (r *readings) begin(ctx context.Context) (bounded context.Context, done func()) {
-	if r == nil {
-		return ctx, func() {}
-	}
-	bounded, end := context.WithCancelCause(ctx)
-	x := &reading{begun: time.Now(), end: end}
-	r.mu.Lock()
-	r.open[x] = struct{}{}
-	r.mu.Unlock()
-	timer := time.AfterFunc(r.age, func() { r.cut(x) })
-	return bounded, func() {
-		timer.Stop()
-		r.mu.Lock()
-		delete(r.open, x)
-		r.mu.Unlock()
-		end(nil)
-	}
-}
-
-func (r *readings) cut(x *reading) {
-	r.mu.Lock()
-	_, open := r.open[x]
-	delete(r.open, x)
-	r.mu.Unlock()
-	if open {
-		r.cuts.Add(1)
-		x.end(errReadAge)
-	}
-}
-
-// cutOld ends the reads that are older than age.
-func (r *readings) cutOld(age time.Duration) {
-	var old []*reading
-	r.mu.Lock()
-	for x := range r.open {
-		if time.Since(x.begun) > age {
-			old = append(old, x)
-		}
-	}
-	r.mu.Unlock()
-	for _, x := range old {
-		r.cut(x)
-	}
-}
-
-// ageError says that a read was ended by its bound, whatever the driver made of that; else err passes.
-func (r *readings) ageError(ctx context.Context, path string, err error) error {
-	if err == nil || r == nil || !errors.Is(context.Cause(ctx), errReadAge) {
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, errReadAge, fmt.Sprintf("read ledger %s: a read ends after %s, or after %s when the log of writes has grown past %d MB", path, r.age, minReadAge, maxWAL>>20),
-		"ask for less at once")
-}
-
-// View gives the reading half: each of its calls is a query of its own on a pooled connection. One that
-// takes longer than 30 s is ended with an Unavailable error.
-func (l *Ledger) View(ctx context.Context) View {
-	return View{ctx: ctx, q: l.readers, reads: l.reads, now: l.Now(), path: l.path, rebuild: l.rebuild}
-}
-
-// Snapshot runs fn on one read transaction, so that all that it reads is from one instant. It is ended with
-// an Unavailable error when it takes longer than 30 s.
-func (l *Ledger) Snapshot(ctx context.Context, fn func(v View) error) error {
-	ctx, done := l.reads.begin(ctx)
-	defer done()
-	dbTx, err := l.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+// OpenReader opens a ledger for reading only, of this program's schema version or an older one, on a file
+// and in a folder that may be read-only, and beside a daemon. Nothing is migrated and nothing can be
+// written: Write and what writes are Invalid errors. Of Options it takes Now, Readers and Rebuild.
+//
+// SQLite keeps its index of the write-ahead log beside the file, so that files ending in -shm and -wal
+// may be left there.
+func OpenReader(ctx context.Context, path string, o Options) (*Ledger, error) {
+	abs, err := existing(path)
 	if err != nil {
-		return l.reads.ageError(ctx, l.path, readError(l.path, "begin", err))
+		return nil, err
 	}
-	defer dbTx.Rollback() //nolint:errcheck // nothing was written
-	err = fn(View{ctx: ctx, q: dbTx, now: l.Now(), path: l.path, rebuild: l.rebuild})
-	return l.reads.ageError(ctx, l.path, err)
+	l := &Ledger{path: abs, now: o.Now, rebuild: o.Rebuild, hostID: o.HostID, pass: func(string) {}, reads: newReadings()}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.readers, err = sql.Open("sqlite", readerDSN(abs)); err != nil {
+		return nil, readerError(abs, err)
+	}
+	setReaders(l.readers, o.Readers)
+	if err := l.checkReadable(ctx); err != nil {
+		return nil, errors.Join(err, l.readers.Close())
+	}
+	return l, nil
+}
+
+// readerDSN opens for reading only. A folder that cannot be written to has no place for SQLite's index;
+// where there is no log either, nobody can change the file, and it is read as it is.
+func readerDSN(path string) string {
+	q := url.Values{"mode": {"ro"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "query_only(ON)"}}
+	wal, err := os.Stat(path + "-wal")
+	noLog := errors.Is(err, fs.ErrNotExist) || err == nil && wal.Size() == 0
+	if noLog && unix.Faccessat(unix.AT_FDCWD, filepath.Dir(path), unix.W_OK, unix.AT_EACCESS) != nil {
+		q.Set("immutable", "1")
+	}
+	return fileURI(path, q)
+}
+
+// checkReadable refuses what is no ledger, and one of a newer program.
+func (l *Ledger) checkReadable(ctx context.Context) error {
+	ours, _, err := owner(ctx, l.readers, l.path)
+	switch {
+	case isCode(err, sqlite3.SQLITE_CANTOPEN), isCode(err, sqlite3.SQLITE_READONLY):
+		return readerError(l.path, err)
+	case err != nil:
+		return err
+	case !ours:
+		return fault.New(fault.Invalid, fmt.Sprintf("open ledger %s: the file holds no ledger", l.path), "name a ledger file with --ledger or BEAMPIPE_LEDGER")
+	}
+	have, known, err := l.SchemaVersion(ctx)
+	if err == nil && have > known {
+		return newerError(l.path, have, known)
+	}
+	return err
+}
+
+func readerError(path string, err error) error {
+	return fault.Wrap(fault.Unavailable, &troubled{TroubleUnavailable, err}, "open ledger "+path+" for reading",
+		"give the user of this process read access to the file; when a log lies beside it (-wal), copy both to a folder that can be written to and read them there")
+}
+
+// SchemaVersion gives the version of the file's schema and the newest that this program knows.
+func (l *Ledger) SchemaVersion(ctx context.Context) (have, known int64, err error) {
+	if known, err = knownVersion(); err != nil {
+		return 0, 0, err
+	}
+	err = l.View(ctx).get("schema version", "SELECT coalesce(max(version_id), 0) FROM goose_db_version", nil, &have)
+	return have, known, err
+}
+
+// knownVersion is that of the last migration: its file's name begins with it.
+func knownVersion() (version int64, err error) {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		number, _, _ := strings.Cut(filepath.Base(name), "_")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("ledger migrations: %w", err)
+		}
+		version = max(version, n)
+	}
+	return version, nil
 }

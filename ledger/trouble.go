@@ -74,20 +74,20 @@ func troubleOfCode(code int) Trouble {
 const noRoom = 64 << 10
 
 // diagnose gives the trouble of an error. SQLite says "disk I/O error" for much: the file system is asked
-// whether it has turned read-only or has no room.
+// whether it, or a file, has turned read-only, or has no room.
 func diagnose(path string, err error) Trouble {
 	t := TroubleOf(err)
 	if t != TroubleUnavailable {
 		return t
 	}
-	var fs unix.Statfs_t
-	if unix.Statfs(path, &fs) != nil {
-		return t
+	for _, name := range []string{path, path + "-wal"} {
+		switch unix.Access(name, unix.W_OK) {
+		case unix.EROFS, unix.EPERM, unix.EACCES:
+			return TroubleReadOnly
+		}
 	}
-	switch {
-	case fs.Flags&unix.ST_RDONLY != 0:
-		return TroubleReadOnly
-	case fs.Bavail*uint64(fs.Bsize) < noRoom:
+	var fs unix.Statfs_t
+	if unix.Statfs(path, &fs) == nil && fs.Bavail*uint64(fs.Bsize) < noRoom {
 		return TroubleFull
 	}
 	return t
