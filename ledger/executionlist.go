@@ -18,6 +18,7 @@ type ExecutionFilter struct {
 	Class   Class
 	Held    *bool
 	RerunOf string    // that run again what this execution ran
+	Input   *Input    // made from this
 	Since   time.Time // made at this time or later, by their ids
 	Until   time.Time // made before this time
 
@@ -76,6 +77,8 @@ func (f ExecutionFilter) query(now time.Time) (string, []any, error) {
 		// The index of sources begins with the project, so it is named even when all are meant.
 		m.groups = "SELECT id AS source_id FROM sources WHERE project IN (SELECT project FROM projects) AND identifier = " + b.add(f.Source)
 		m.table, m.index, m.key, m.alike = "execution_sources", "execution_sources_source", "execution", []string{"source_id"}
+	case f.Input != nil:
+		return m.ofInput(b.add(f.Input.Kind), b.add(f.Input.Value)), b.args, nil
 	case f.RerunOf != "":
 		m.groups, m.index, m.alike, m.also = "SELECT "+b.add(f.RerunOf)+" AS rerun_of", "executions_rerun", []string{"rerun_of"}, "i.rerun_of <> ''"
 	case f.Held != nil && *f.Held:
@@ -102,6 +105,24 @@ func (m merge) byID(table string) string {
 	return "SELECT " + m.columns + " FROM " + table + tail(and(conds), order, m.limit)
 }
 
+// ofInput is the list of what was made from something, in the order of ids. An execution that several of its
+// sources bring it to is there once.
+func (m merge) ofInput(kind, value string) string {
+	order := "page.execution"
+	if m.desc {
+		order += " DESC"
+	}
+	conds := []string{"page.kind = " + kind, "page.value = " + value, "page.execution >= " + m.low, "page.execution < " + m.high, onceAnExecution}
+	if m.where != "" {
+		conds = append(conds, m.where)
+	}
+	return "SELECT " + m.columns + " FROM execution_inputs page CROSS JOIN batch_execution_record ON uuid = page.execution" + tail(and(conds), order, m.limit)
+}
+
+// onceAnExecution leaves one row of execution_inputs (as page) for each execution.
+const onceAnExecution = `NOT EXISTS (SELECT 1 FROM execution_inputs o
+	WHERE o.kind = page.kind AND o.value = page.value AND o.execution = page.execution AND o.source < page.source)`
+
 // groupConditions are those on the columns of a group.
 func (f ExecutionFilter) groupConditions(b *binds) ([]string, error) {
 	var conds []string
@@ -127,6 +148,9 @@ func (f ExecutionFilter) restConditions(b *binds, now time.Time) []string {
 	var conds []string
 	if f.RerunOf != "" {
 		conds = append(conds, "rerun_of = "+b.add(f.RerunOf))
+	}
+	if f.Input != nil && f.Source != "" {
+		conds = append(conds, "EXISTS (SELECT 1 FROM execution_inputs n WHERE n.kind = "+b.add(f.Input.Kind)+" AND n.value = "+b.add(f.Input.Value)+" AND n.execution = uuid)")
 	}
 	if f.Held != nil && *f.Held {
 		conds = append(conds, "held_at IS NOT NULL")

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"database/sql"
 	"fmt"
 
@@ -77,11 +78,11 @@ func (v View) ExecutionsOf(in Input, project, before string, limit int) ([]strin
 		return nil, err
 	}
 	var list []string
-	err := v.list("executions of "+in.Kind+" "+in.Value, `SELECT DISTINCT i.execution FROM execution_inputs i
-		CROSS JOIN batch_execution_record e ON e.uuid = i.execution
-		WHERE i.kind = ? AND i.value = ? AND (? = '' OR i.execution < ?) AND (? = '' OR e.project = ?)
-		ORDER BY i.execution DESC LIMIT ?`,
-		[]any{in.Kind, in.Value, before, before, project, project, limit}, func(rows *sql.Rows) error {
+	err := v.list("executions of "+in.Kind+" "+in.Value, `SELECT page.execution FROM execution_inputs page
+		CROSS JOIN batch_execution_record e ON e.uuid = page.execution
+		WHERE page.kind = ? AND page.value = ? AND page.execution < ? AND (? = '' OR e.project = ?) AND `+onceAnExecution+`
+		ORDER BY page.execution DESC LIMIT ?`,
+		[]any{in.Kind, in.Value, cmp.Or(before, behindIDs), project, project, limit}, func(rows *sql.Rows) error {
 			var id string
 			err := rows.Scan(&id)
 			list = append(list, id)

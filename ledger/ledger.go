@@ -176,6 +176,9 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	if err := l.settle(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	if err := l.fill(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
 }
 

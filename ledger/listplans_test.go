@@ -24,6 +24,7 @@ var executionFields = map[string]field[ExecutionFilter]{
 	"Class":   {func(f *ExecutionFilter) { f.Class = ClassScience }, "executions_listed"},
 	"Held":    {func(f *ExecutionFilter) { f.Held = ptr(true) }, "executions_held"},
 	"RerunOf": {func(f *ExecutionFilter) { f.RerunOf = "id" }, "executions_rerun"},
+	"Input":   {func(f *ExecutionFilter) { f.Input = &Input{Kind: InputSBID, Value: "1"} }, "SEARCH page USING PRIMARY KEY (kind=? AND value=? AND execution>? AND execution<?)"},
 	"Since":   {func(f *ExecutionFilter) { f.Since = time.Unix(1, 0) }, "PRIMARY KEY"},
 	"Until":   {func(f *ExecutionFilter) { f.Until = time.Unix(2, 0) }, "PRIMARY KEY"},
 	"Due":     {func(f *ExecutionFilter) { f.Due = true }, "PRIMARY KEY"},     // for workers, with states of few
@@ -64,6 +65,17 @@ var tickFields = map[string]field[TickFilter]{
 	"Kind":    {func(f *TickFilter) { f.Kind = TickPoll }, "tick_runs_kind"},
 	"Before":  {func(f *TickFilter) { f.Before = 5 }, "PRIMARY KEY"},
 	"Limit":   {func(f *TickFilter) { f.Limit = 5 }, "PRIMARY KEY"},
+}
+
+var productFields = map[string]field[ProductFilter]{
+	"Execution": {func(f *ProductFilter) { f.Execution = "id" }, "PRIMARY KEY (execution=?"},
+	"SHA256":    {func(f *ProductFilter) { f.SHA256 = "beef" }, "products_sha256 (sha256=?"},
+	"URI":       {func(f *ProductFilter) { f.URI = "file:///a" }, "products_uri (uri=?"},
+	"Path":      {func(f *ProductFilter) { f.Path = "a" }, "products_path (path=?"},
+	"Withdrawn": {func(f *ProductFilter) { f.Withdrawn = true }, "products_withdrawn"},
+	"After":     {func(f *ProductFilter) { f.After = &Product{Execution: "id", Attempt: 1, Path: "a"} }, "PRIMARY KEY ((execution,attempt,path)"},
+	"Newest":    {func(f *ProductFilter) { f.Newest = true }, "products"},
+	"Limit":     {func(f *ProductFilter) { f.Limit = 5 }, "products"},
 }
 
 // field sets one field of a filter.
@@ -110,6 +122,7 @@ func TestEveryListUsesAnIndexWhateverItIsNarrowedBy(t *testing.T) {
 			})
 			combine(c, sourceFields, func(f SourceFilter) error { _, err := c.view().Sources(f); return err }, SourceFilter.query)
 			combine(c, eventFields, func(f EventFilter) error { _, err := c.view().Events(f); return err }, EventFilter.query)
+			combine(c, productFields, func(f ProductFilter) error { _, err := c.view().Products(f); return err }, ProductFilter.query)
 			combine(c, tickFields, func(f TickFilter) error { _, err := c.view().TickRuns(f); return err }, TickFilter.query)
 			if len(c.seen) < 200 {
 				t.Errorf("only %d queries were looked at", len(c.seen))

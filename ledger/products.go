@@ -78,12 +78,12 @@ func (v View) Products(f ProductFilter) ([]Product, error) {
 }
 
 func (f ProductFilter) query() (string, []any) {
-	where := []string{"1 = 1"}
+	var where []string
 	var args []any
 	add := func(cond string, a ...any) { where, args = append(where, cond), append(args, a...) }
-	for column, value := range map[string]string{"execution": f.Execution, "sha256": f.SHA256, "path": f.Path} {
-		if value != "" {
-			add(column+" = ?", value)
+	for _, c := range []struct{ column, value string }{{"execution", f.Execution}, {"sha256", f.SHA256}, {"path", f.Path}} {
+		if c.value != "" {
+			add(c.column+" = ?", c.value)
 		}
 	}
 	if f.URI != "" {
@@ -96,8 +96,11 @@ func (f ProductFilter) query() (string, []any) {
 	if f.Newest {
 		order, after = "DESC", "<"
 	}
-	if f.After != nil {
+	switch {
+	case f.After != nil:
 		add("(execution, attempt, path) "+after+" (?, ?, ?)", f.After.Execution, f.After.Attempt, f.After.Path)
+	case f.Execution == "":
+		add("execution >= ''") // all of them, in the order of an index
 	}
 	query := `SELECT execution, attempt, path, sha256, bytes, drop_oid, uri, withdrawn_at, withdrawn_by, withdraw_reason FROM products
 		WHERE ` + strings.Join(where, " AND ") + fmt.Sprintf(" ORDER BY execution %s, attempt %s, path %s", order, order, order)

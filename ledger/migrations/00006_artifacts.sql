@@ -51,6 +51,11 @@ CREATE INDEX execution_inputs_execution ON execution_inputs (execution);
 INSERT INTO execution_inputs (kind, value, execution, source)
 SELECT DISTINCT 'sbid', j.value, e.execution, e.source_id FROM execution_sources e, json_each(e.sbids) j;
 
+-- Datasets, evaluation files and products stand in compressed documents: they are read when the ledger is
+-- first opened, from here on.
+INSERT INTO ledger_info (key, value) SELECT 'documents_unread_after', ''
+ WHERE EXISTS (SELECT 1 FROM execution_artifacts WHERE kind IN ('manifest', 'products'));
+
 -- Rows go only with what they are of: an artifact or an execution that a pruning takes.
 
 -- +goose StatementBegin
