@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"beampipe/fault"
 	"beampipe/ledger"
 )
 
@@ -119,7 +121,9 @@ const (
 var tasks = map[string]func(ctx context.Context, c *child) error{
 	taskCheckpoint: func(ctx context.Context, c *child) error {
 		for ctx.Err() == nil {
-			if err := c.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+			err := c.Checkpoint(ctx)
+			// A reader that needs the log keeps it from being cut short: that is an answer.
+			if err != nil && !errors.Is(err, fault.Unavailable) && ctx.Err() == nil {
 				return err
 			}
 		}

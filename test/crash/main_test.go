@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -18,7 +21,11 @@ func long() bool { return os.Getenv("BEAMPIPE_LONG") != "" }
 func TestMain(m *testing.M) {
 	text := os.Getenv(childEnv)
 	if text == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		if err := os.RemoveAll(built.dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(code)
 	}
 	var o order
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
@@ -29,6 +36,35 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "crash child:", err)
 		os.Exit(1)
 	}
+}
+
+// built is this binary without the race detector, built once by the first test that wants it.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// program gives the binary that is started as a child. It carries no race detector: a child's work is to
+// be fast and to die. The races of what it does are looked for by the ledger's own tests.
+func program(t testing.TB) string {
+	t.Helper()
+	if !raced {
+		return os.Args[0]
+	}
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "beampipe-crash-"); built.err != nil {
+			return
+		}
+		build := exec.Command("go", "test", "-c", "-o", filepath.Join(built.dir, "child"), ".")
+		if out, err := build.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatalf("build the child: %v", built.err)
+	}
+	return filepath.Join(built.dir, "child")
 }
 
 func must(t testing.TB, err error) {
