@@ -85,7 +85,7 @@ func TestOneOfTwoProcessesOnALedgerIsKilledAndTheOtherGoesOn(t *testing.T) {
 	t.Parallel()
 	rng := seeded(t)
 	b := newBook(t)
-	for i := range kills(8, 100) {
+	for i := range kills(5, 100) {
 		first, second := b.start(someOrder(rng, fmt.Sprintf("a%d", i))), b.start(someOrder(rng, fmt.Sprintf("b%d", i)))
 		first.await("work", first.working)
 		second.await("work", second.working)
