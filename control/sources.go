@@ -11,8 +11,8 @@ import (
 	"beampipe/ledger"
 )
 
-// registerChunk bounds one write transaction of an import.
-const registerChunk = 10_000
+// registerChunk bounds one write transaction of an import, so that a daemon beside it is not held up.
+const registerChunk = 500
 
 // AddSources implements Sources.
 func (c *Local) AddSources(ctx context.Context, project string, identifiers []string) (ImportReport, error) {
@@ -71,6 +71,9 @@ func (c *Local) register(ctx context.Context, project string, lines []importLine
 			}
 			return nil
 		})
+		if err != nil && start > 0 {
+			err = fmt.Errorf("import into %s: %d of %d identifiers are in it, the same import goes on behind them: %w", project, start, len(accepted), err)
+		}
 		if err != nil {
 			return report, err
 		}
