@@ -40,7 +40,8 @@ func (tx *Tx) TryClaim(kind, subject, owner, batch string, ttl time.Duration) (c
 		return Claim{}, false, fmt.Errorf("claim %s: no owner", subject)
 	}
 	c = Claim{Subject: subject, Kind: kind, Owner: owner, Batch: batch, ExpiresAt: tx.now.Add(ttl)}
-	err = tx.list("claim "+subject, `INSERT INTO claims (subject, kind, owner, batch, fence, expires_at) VALUES (?, ?, ?, ?, 1, ?)
+	err = tx.list("claim "+subject, `INSERT INTO claims (subject, kind, owner, batch, fence, expires_at) 
+		VALUES (?, ?, ?, ?, 1 + coalesce((SELECT CAST(value AS INTEGER) FROM ledger_info WHERE key = '`+infoFence+`'), 0), ?)
 		ON CONFLICT (subject) DO UPDATE SET kind = excluded.kind, owner = excluded.owner, batch = excluded.batch,
 			fence = claims.fence + 1, expires_at = excluded.expires_at
 		WHERE claims.owner = '' OR claims.expires_at <= ?

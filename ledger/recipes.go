@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 
@@ -132,21 +131,4 @@ func (v View) RecipeOf(digest string) ([]byte, error) {
 	}
 	recipe, err := decompress(packed)
 	return recipe, fault.Wrap(fault.Invalid, err, "read the recipe of artifact "+digest+": the stored bytes are damaged", restoreHint)
-}
-
-// UnusedArtifacts gives digests, at most limit, of content that nothing refers to: no execution, no
-// config revision, no recipe. Once these are deleted, what only their recipes needed is unused in turn.
-func (v View) UnusedArtifacts(limit int) ([]string, error) {
-	var list []string
-	err := v.list("unused artifacts", `SELECT sha256 FROM artifacts a
-		WHERE NOT EXISTS (SELECT 1 FROM execution_artifacts e WHERE e.sha256 = a.sha256)
-		AND NOT EXISTS (SELECT 1 FROM project_configs c WHERE c.graph_sha256 = a.sha256)
-		AND NOT EXISTS (SELECT 1 FROM artifact_parts p WHERE p.part = a.sha256) ORDER BY sha256 LIMIT ?`,
-		[]any{limit}, func(rows *sql.Rows) error {
-			var digest string
-			err := rows.Scan(&digest)
-			list = append(list, digest)
-			return err
-		})
-	return list, err
 }

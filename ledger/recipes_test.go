@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"beampipe/fault"
 )
@@ -162,11 +163,17 @@ func TestContentIsUnusedOnceNothingRefersToIt(t *testing.T) {
 	})
 	want := []string{unused.SHA256, alone.SHA256}
 	slices.Sort(want)
-	got, err := f.view().UnusedArtifacts(10)
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v %v, want %v", got, err, want)
+	got, next, err := f.view().UnusedArtifacts("", f.Now(), 10)
+	if err != nil || !slices.Equal(got, want) || next != "" {
+		t.Errorf("%v %v, want %v, next %q", got, err, want, next)
 	}
-	if got, err := f.view().UnusedArtifacts(1); err != nil || len(got) != 1 {
+	if got, next, err := f.view().UnusedArtifacts("", f.Now(), 1); err != nil || len(got) != 1 || next != want[0] {
+		t.Errorf("%v %v, next %q", got, err, next)
+	}
+	if got, _, err := f.view().UnusedArtifacts(want[0], f.Now(), 10); err != nil || len(got) != 1 {
 		t.Errorf("%v %v", got, err)
+	}
+	if got, _, err := f.view().UnusedArtifacts("", f.Now().Add(-time.Millisecond), 10); err != nil || len(got) != 0 {
+		t.Errorf("before they were stored: %v %v", got, err)
 	}
 }

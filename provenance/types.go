@@ -50,6 +50,8 @@ const (
 
 	LedgerAdopted  = "ledger.adopted"  // it acts from another machine or file now, or after it was restored
 	LedgerRestored = "ledger.restored" // a copy that was made earlier was put back
+	LedgerPruned   = "ledger.pruned"   // histories were deleted: what, how many, and where they were archived
+	RetentionSet   = "ledger.retention_set"
 )
 
 // Actors of the system itself. A person is "user:<name>".
@@ -59,4 +61,5 @@ const (
 	ActorExecution = "system:execution"
 	ActorPoll      = "system:poll"
 	ActorDaemon    = "system:daemon"
+	ActorRetention = "system:retention"
 )
