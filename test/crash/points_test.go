@@ -60,6 +60,7 @@ var scenarios = map[string]scenario{
 	"checkpoint": {begin: newBook, most: 20, run: (*book).dieInCheckpoint},
 	"backup":     {begin: newBook, most: 4, run: (*book).dieInBackup},
 	"upgrade":    {begin: oldBook, most: 1, run: (*book).dieInUpgrade},
+	"prune":      {begin: oldBook, most: 1, run: (*book).dieInPrune},
 }
 
 // TestAProcessThatIsKilledAtANamedPointLosesNothing kills at every point, at the first time and later.
