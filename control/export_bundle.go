@@ -125,8 +125,12 @@ func (x *bundling) config() error {
 			break
 		}
 	}
+	media := "application/yaml"
+	if path.Ext(stored.FileName) == ".json" {
+		media = "application/json"
+	}
 	x.file(provenance.BundleFile{
-		Path: "config/" + configName(stored), Name: fmt.Sprintf("Config of %s, revision %d", x.e.Project, stored.Revision), MediaType: "application/yaml",
+		Path: "config/" + configName(stored), Name: fmt.Sprintf("Config of %s, revision %d", x.e.Project, stored.Revision), MediaType: media,
 		Content: stored.File, SHA256: graph.Digest(stored.File), Kind: provenance.NodeConfig,
 	})
 	if stored.GraphSHA256 == "" {

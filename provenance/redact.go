@@ -62,7 +62,7 @@ var (
 	header   = regexp.MustCompile(`(?i)\b((?:proxy-)?authorization|x-api-key|x-auth-token|set-cookie|cookie)(\\*["']?[ \t]*[:=][ \t]*\\*["']?)([^"'\r\n\\]+)`)
 	bearer   = regexp.MustCompile(`(?i)\b(bearer)([ \t]+)([A-Za-z0-9._~+/=\-]{8,})`)
 	basic    = regexp.MustCompile(`(?i)\b(basic)([ \t]+)([A-Za-z0-9+/]{4,}={0,2})`)
-	assigned = regexp.MustCompile(`(^|[^A-Za-z0-9_\-]|[^A-Za-z0-9_]--?)((?i:password|passwd|pwd|passphrase|secret|client[_-]?secret|secret[_-]?(?:access[_-]?)?key|` +
+	assigned = regexp.MustCompile(`(^|[^A-Za-z0-9_\-$]|[^A-Za-z0-9_]--?)((?i:password|passwd|pwd|passphrase|secret|client[_-]?secret|secret[_-]?(?:access[_-]?)?key|` +
 		`api[_-]?key|private[_-]?key|(?:api|access|refresh|auth|session|id|bearer)[_-]?token|token)|[A-Z0-9_]*(?:PASSWORD|PASSWD|TOKEN|SECRET|API_KEY|SECRET_KEY|ACCESS_KEY))` +
 		`(\\*["']?[ \t]*[:=][ \t]*\\*["']?)([^\s"',;{}\[\]<>()$\\&][^\s"',;\\}&]*)`)
 	wellKnown = regexp.MustCompile(`\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|` +
@@ -93,35 +93,66 @@ func RedactText(text string) (string, int) { return redactText(text, 0) }
 
 func redactText(text string, depth int) (string, int) {
 	n := 0
-	replace := func(re *regexp.Regexp, fn func(part []string) (string, bool)) {
-		text = re.ReplaceAllStringFunc(text, func(found string) string {
-			if with, ok := fn(re.FindStringSubmatch(found)); ok && with != found {
-				n++
-				return with
+	for _, r := range rules {
+		if !r.near(text) {
+			continue
+		}
+		text = r.form.ReplaceAllStringFunc(text, func(found string) string {
+			with, ok := r.with(r.form.FindStringSubmatch(found), depth)
+			if !ok || with == found {
+				return found
 			}
-			return found
+			n++
+			return with
 		})
 	}
-	replace(wellKnown, func([]string) (string, bool) { return redactedMark, true })
-	replace(urlText, func(p []string) (string, bool) { return redactURL(p[0], depth) })
-	replace(loose, func(p []string) (string, bool) {
-		name, err := url.QueryUnescape(p[2])
-		return p[1] + p[2] + p[3] + redactedMark, err == nil && signedName(name)
-	})
-	replace(header, func(p []string) (string, bool) {
-		return p[1] + p[2] + redactedMark, givesAway(p[3])
-	})
-	replace(bearer, func(p []string) (string, bool) {
-		return p[1] + p[2] + redactedMark, len(p[3]) >= 20 || strings.ContainsAny(p[3], "0123456789")
-	})
-	replace(basic, func(p []string) (string, bool) {
-		plain, err := base64.StdEncoding.DecodeString(p[3])
-		return p[1] + p[2] + redactedMark, err == nil && nameAndPassword(string(plain))
-	})
-	replace(assigned, func(p []string) (string, bool) {
-		return p[1] + p[2] + p[3] + redactedMark, givesAway(p[4])
-	})
 	return text, n
+}
+
+// rule finds one form of secret. near is cheap and tells most texts off: exports have very many.
+type rule struct {
+	form *regexp.Regexp
+	near func(text string) bool
+	with func(part []string, depth int) (string, bool) // what is to stand there; ok: it is a secret
+}
+
+// The rules go one after the other: a well-known secret is taken out before the URL that it stands in.
+var rules []rule
+
+// It is filled here because a rule may look into a text inside its text, by all rules.
+func init() {
+	has := func(sub string) func(string) bool {
+		return func(text string) bool { return strings.Contains(text, sub) }
+	}
+	keeps := func(groups int, secret func(part []string) bool) func([]string, int) (string, bool) {
+		return func(p []string, _ int) (string, bool) {
+			return strings.Join(p[1:groups+1], "") + redactedMark, secret(p)
+		}
+	}
+	rules = []rule{
+		{wellKnown, func(text string) bool { return len(text) >= 20 }, keeps(0, func([]string) bool { return true })},
+		{urlText, has("://"), func(p []string, depth int) (string, bool) { return redactURL(p[0], depth) }},
+		{loose, func(text string) bool { return strings.ContainsAny(text, "=\\") }, keeps(3, func(p []string) bool {
+			name, err := url.QueryUnescape(p[2])
+			return err == nil && givesAway(p[4]) && signedName(name)
+		})},
+		{header, assigns, keeps(2, func(p []string) bool { return givesAway(p[3]) })},
+		{bearer, spaced, keeps(2, func(p []string) bool { return len(p[3]) >= 20 || strings.ContainsAny(p[3], "0123456789") })},
+		{basic, spaced, keeps(2, func(p []string) bool {
+			plain, err := base64.StdEncoding.DecodeString(p[3])
+			return err == nil && nameAndPassword(string(plain))
+		})},
+		{assigned, assigns, keeps(3, func(p []string) bool { return givesAway(p[4]) && !workFolder(p[2], p[4]) })},
+	}
+}
+
+func assigns(text string) bool { return strings.ContainsAny(text, ":=") }
+
+func spaced(text string) bool { return strings.ContainsAny(text, " \t") }
+
+// workFolder tells a shell's PWD from a password.
+func workFolder(name, value string) bool {
+	return strings.EqualFold(name, "pwd") && strings.Contains(value, "/")
 }
 
 // nameAndPassword tells whether a text is what HTTP's Basic scheme sends.

@@ -2,9 +2,13 @@ package provenance
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestSecretsAreTakenOutOfTexts(t *testing.T) {
@@ -34,6 +38,8 @@ func TestSecretsAreTakenOutOfTexts(t *testing.T) {
 		"an option":                     {"run --password=hunter2 --beam 3", "run --password=REDACTED --beam 3"},
 		"YAML":                          {"token: abc\npassword: 'x y'\nuser: ada\n", "token: REDACTED\npassword: 'REDACTED y'\nuser: ada\n"},
 		"a reference to a secret":       {"password: {env: CASDA_PASSWORD}\ntoken: ${TOKEN}\nsecret: env:CASDA_TOKEN\npassword:\n  file: /etc/x", "password: {env: CASDA_PASSWORD}\ntoken: ${TOKEN}\nsecret: env:CASDA_TOKEN\npassword:\n  file: /etc/x"},
+		"a folder of a shell":           {`singularity exec --bind "$PWD:/askapbuffer" x; PWD=/scratch/x`, `singularity exec --bind "$PWD:/askapbuffer" x; PWD=/scratch/x`},
+		"a connection":                  {"UID=ada;PWD=hunter2", "UID=ada;PWD=REDACTED"},
 		"a claim of a worker":           {"claim_token=0193", "claim_token=0193"},
 		"a JSON Web Token":              {"x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3.abc-_ y", "x REDACTED y"},
 		"a private key":                 {"-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\nbnNz\n-----END OPENSSH PRIVATE KEY-----\nrest", "REDACTED\nrest"},
@@ -86,6 +92,23 @@ func TestSecretsAreTakenOutOfDocumentsAndTheRestStaysByteForByte(t *testing.T) {
 		}
 		if (r.Values > 0) != (tt.want != "") || r.Values > 0 && r.OriginalSHA256 != digest {
 			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// A real graph has hundreds of fields and command lines, and nothing that lets anybody in.
+func TestTheSurveysRealGraphStaysAsItIs(t *testing.T) {
+	root := os.Getenv("BEAMPIPE_SHARED")
+	if root == "" {
+		root = filepath.Join("..", "..", "shared")
+	}
+	graph, err := os.ReadFile(filepath.Join(root, "data", "wallaby", "graphs", "wallaby-hires_deploy-setonix-beampipe.graph"))
+	if err != nil {
+		t.Skipf("the real survey's files are not here (set BEAMPIPE_SHARED): %v", err)
+	}
+	for _, media := range []string{mediaJSON, "text/plain"} {
+		if out, r := Redact(media, graph); r.Values > 0 {
+			t.Errorf("as %s: %+v: %q", media, r, cmp.Diff(strings.Split(string(graph), "\n"), strings.Split(string(out), "\n")))
 		}
 	}
 }

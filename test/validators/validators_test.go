@@ -148,6 +148,9 @@ func TestWhatTheDemoDidFollowsItsProfiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		records(t, dir, inside)
+		if strings.Contains(string(unzipped(t, crate, "README.md")), "## Secrets") {
+			t.Errorf("%s: something was taken out, and the demo has no secrets", state)
+		}
 	}
 }
 
