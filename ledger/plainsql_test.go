@@ -183,3 +183,15 @@ func TestPlainSQLCannotChangeWhatIsKept(t *testing.T) {
 		t.Errorf("an event that continues the chain: %v", err)
 	}
 }
+
+func TestAStateWhoseNameSpansTwoListedStepsIsRefused(t *testing.T) {
+	f := newFixture(t)
+	f.source("A")
+	e := f.walk(f.admit("A"), EventPrepare)
+	for _, state := range []string{"ready+0|ready>submitting", "Ready", "ready ", ""} {
+		_, err := f.raw().Exec("UPDATE batch_execution_record SET status = ?, version = version + 1 WHERE uuid = ?", state, e.ID)
+		if err == nil || !strings.Contains(err.Error(), "does not list this step") {
+			t.Errorf("%q: %v", state, err)
+		}
+	}
+}

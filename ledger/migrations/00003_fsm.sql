@@ -20,19 +20,20 @@ CREATE TRIGGER execution_step BEFORE UPDATE OF status, attempt ON batch_executio
 WHEN NEW.status <> OLD.status OR NEW.attempt <> OLD.attempt
 BEGIN
     SELECT RAISE(ABORT, 'the state machine does not list this step')
-     WHERE OLD.status || '>' || NEW.status || '+' || (NEW.attempt - OLD.attempt) NOT IN (
-        'pending>preparing+0', 'preparing>ready+0', 'ready>submitting+0',
-        'submitting>queued+0', 'submitting>ready+0', 'submitting>uncertain+0',
-        'uncertain>queued+0', 'uncertain>ready+1', 'uncertain>failed+0',
-        'queued>running+0', 'running>queued+0', 'verifying>completed+0',
-        'failed>pending+1', 'failed>verifying+0', 'queued>verifying+0',
-        'queued>cancelled+0', 'running>verifying+0', 'running>cancelled+0',
-        'cancelling>verifying+0', 'cancelling>cancelled+0', 'pending>cancelled+0',
-        'preparing>cancelled+0', 'ready>cancelled+0', 'verifying>cancelled+0',
-        'queued>cancelling+0', 'running>cancelling+0', 'pending>failed+0',
-        'preparing>failed+0', 'ready>failed+0', 'submitting>failed+0',
-        'queued>failed+0', 'running>failed+0', 'cancelling>failed+0',
-        'verifying>failed+0');
+     WHERE NEW.status GLOB '*[^a-z]*'
+        OR instr('|pending>preparing+0|preparing>ready+0|ready>submitting+0|
+        |submitting>queued+0|submitting>ready+0|submitting>uncertain+0|
+        |uncertain>queued+0|uncertain>ready+1|uncertain>failed+0|
+        |queued>running+0|running>queued+0|verifying>completed+0|
+        |failed>pending+1|failed>verifying+0|queued>verifying+0|
+        |queued>cancelled+0|running>verifying+0|running>cancelled+0|
+        |cancelling>verifying+0|cancelling>cancelled+0|pending>cancelled+0|
+        |preparing>cancelled+0|ready>cancelled+0|verifying>cancelled+0|
+        |queued>cancelling+0|running>cancelling+0|pending>failed+0|
+        |preparing>failed+0|ready>failed+0|submitting>failed+0|
+        |queued>failed+0|running>failed+0|cancelling>failed+0|
+        |verifying>failed+0|',
+        '|' || OLD.status || '>' || NEW.status || '+' || (NEW.attempt - OLD.attempt) || '|') = 0;
     SELECT RAISE(ABORT, 'a step raises the version by one')
      WHERE NEW.version <> OLD.version + 1;
     SELECT RAISE(ABORT, 'an intent carries the submission id of its attempt')
