@@ -12,6 +12,9 @@ type Verifying interface {
 	ProvenanceHead(ctx context.Context) (ProvenanceHead, error)
 	// VerifyProvenance walks the whole log. progress, which may be nil, is told how many events it has checked.
 	VerifyProvenance(ctx context.Context, q VerifyRequest, progress func(done, total int64)) (VerifyAnswer, error)
+	// CheckLedger looks whether the whole ledger is sound. progress, which may be nil, is told the step that is
+	// going on and how far it is; total 0: not known.
+	CheckLedger(ctx context.Context, progress func(step string, done, total int64)) (CheckAnswer, error)
 }
 
 // ProvenanceHead implements Verifying.
@@ -44,4 +47,13 @@ func (c *Local) VerifyProvenance(ctx context.Context, q VerifyRequest, progress 
 	}
 	found, err := c.ledger.Verify(ctx, o)
 	return VerifyAnswer{At: c.now(), Ledger: c.ledger.Path(), Intact: found.Intact(), Verified: found}, err
+}
+
+// CheckLedger implements Verifying.
+func (c *Local) CheckLedger(ctx context.Context, progress func(step string, done, total int64)) (CheckAnswer, error) {
+	if err := c.needLedger(); err != nil {
+		return CheckAnswer{}, err
+	}
+	report, err := c.ledger.Check(ctx, ledger.CheckOptions{Progress: progress})
+	return CheckAnswer{Ledger: c.ledger.Path(), CheckReport: report}, err
 }

@@ -28,3 +28,9 @@ type VerifyAnswer struct {
 	Intact bool      `json:"intact"` // no event is broken, the witness does not speak against it, and it contains the given head
 	ledger.Verified
 }
+
+// CheckAnswer says whether a ledger is sound.
+type CheckAnswer struct {
+	Ledger string `json:"ledger"`
+	ledger.CheckReport
+}

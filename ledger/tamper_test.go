@@ -5,36 +5,53 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"beampipe/provenance"
 )
 
-// tamper runs statements as someone with sqlite3 would, once the triggers of a table are dropped.
-func (f *fixture) tamper(table string, statements ...string) {
+// tamper runs statements as someone with sqlite3 would who takes the triggers that refuse something away first,
+// and puts them back afterwards.
+func (f *fixture) tamper(statements ...string) {
 	f.Helper()
 	db := f.raw()
-	rows, err := db.Query("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", table)
-	if err != nil {
-		f.Fatal(err)
-	}
-	var drops []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			f.Fatal(err)
-		}
-		drops = append(drops, "DROP TRIGGER "+name)
-	}
-	if err := rows.Close(); err != nil {
-		f.Fatal(err)
-	}
-	for _, statement := range append(drops, statements...) {
+	defer db.Close()
+	run := func(statement string) {
 		if _, err := db.Exec(statement); err != nil {
 			f.Fatalf("%s: %v", statement, err)
 		}
 	}
-	db.Close()
+	rows, err := db.Query("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%RAISE(%'")
+	if err != nil {
+		f.Fatal(err)
+	}
+	guards := map[string]string{}
+	for rows.Next() {
+		var name, text string
+		if err := rows.Scan(&name, &text); err != nil {
+			f.Fatal(err)
+		}
+		guards[name] = text
+	}
+	if err := rows.Close(); err != nil {
+		f.Fatal(err)
+	}
+	for name := range guards {
+		run("DROP TRIGGER " + name)
+	}
+	for _, statement := range statements {
+		run(statement)
+	}
+	for name, text := range guards {
+		var there bool
+		if err := db.QueryRow("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?)", name).Scan(&there); err != nil {
+			f.Fatal(err)
+		}
+		if !there {
+			run(text)
+		}
+	}
 }
 
 // rewrite replaces the whole log by what edit makes of it.
@@ -44,15 +61,15 @@ func (f *fixture) rewrite(edit func(log []provenance.Event) []provenance.Event) 
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.tamper("provenance_events", "DELETE FROM provenance_events")
-	db := f.raw()
+	statements := []string{"DELETE FROM provenance_events"}
 	for _, e := range edit(log) {
-		if _, err := db.Exec("INSERT INTO provenance_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			e.Seq, Stamp(e.OccurredAt), e.Type, e.Project, e.Source, e.Execution, e.Actor, e.Correlation, string(e.Payload), e.PrevHash, e.Hash); err != nil {
-			f.Fatal(err)
+		row := fmt.Sprintf("%d", e.Seq)
+		for _, value := range []string{Stamp(e.OccurredAt), e.Type, e.Project, e.Source, e.Execution, e.Actor, e.Correlation, string(e.Payload), e.PrevHash, e.Hash} {
+			row += ", '" + strings.ReplaceAll(value, "'", "''") + "'"
 		}
+		statements = append(statements, "INSERT INTO provenance_events VALUES ("+row+")")
 	}
-	db.Close()
+	f.tamper(statements...)
 }
 
 // longLog gives a fixture whose log has exactly ten events.
@@ -256,13 +273,13 @@ func TestAnIntactLogVerifiesAcrossPagesAndSaysHowFarItIs(t *testing.T) {
 		t.Errorf("progress %v", steps)
 	}
 	for _, seq := range []int64{verifyPage, verifyPage + 1, 2 * verifyPage, head} {
-		f.tamper("provenance_events", fmt.Sprintf("UPDATE provenance_events SET actor = actor || 'x' WHERE seq = %d", seq))
+		f.tamper(fmt.Sprintf("UPDATE provenance_events SET actor = actor || 'x' WHERE seq = %d", seq))
 		if got, err := f.Verify(t.Context(), VerifyOptions{}); err != nil || got.Finding == nil || got.Finding.Seq != seq || got.Events != seq-1 {
 			t.Errorf("event %d: %+v, %v", seq, got, err)
 		}
-		f.tamper("provenance_events", fmt.Sprintf("UPDATE provenance_events SET actor = '%s' WHERE seq = %d", person, seq))
+		f.tamper(fmt.Sprintf("UPDATE provenance_events SET actor = '%s' WHERE seq = %d", person, seq))
 	}
-	f.tamper("provenance_events", "UPDATE provenance_events SET actor = CAST(actor AS BLOB) WHERE seq = 3")
+	f.tamper("UPDATE provenance_events SET actor = CAST(actor AS BLOB) WHERE seq = 3")
 	if got, err := f.Verify(t.Context(), VerifyOptions{}); err != nil || got.Finding == nil || got.Finding.Seq != 3 {
 		t.Errorf("a text that became a blob: %+v, %v", got, err)
 	}

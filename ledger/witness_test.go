@@ -115,7 +115,7 @@ func TestALedgerThatLosesItsTailWhileItIsOpenIsFound(t *testing.T) {
 	f := newFixture(t)
 	f.event(10)
 	once := f.head()
-	f.tamper("provenance_events", "DELETE FROM provenance_events WHERE seq > 5")
+	f.tamper("DELETE FROM provenance_events WHERE seq > 5")
 	f.clock.forward(time.Minute)
 	f.event(3)
 	f.wantWitness(WitnessBehind, once)
@@ -129,7 +129,7 @@ func TestAWitnessOfAnotherLedgerIsToldAndLeftAlone(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f.tamper("ledger_info", "UPDATE ledger_info SET value = 'another' WHERE key = 'ledger_id'")
+	f.tamper("UPDATE ledger_info SET value = 'another' WHERE key = 'ledger_id'")
 	seq := int64(3)
 	f.Ledger = f.create(f.Path())
 	f.event(1)

@@ -9,6 +9,7 @@ func newLedgerCmd(a *app) *cobra.Command {
 
 func ledgerCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
+		newLedgerCheckCmd(a),
 		newLedgerAdoptCmd(a),
 		newLedgerFSMCmd(a),
 	}

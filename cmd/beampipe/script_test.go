@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
@@ -35,6 +36,7 @@ func TestScripts(t *testing.T) {
 			"archive": archiveDo,
 			"ends":    ends,
 			"ids":     ids,
+			"sql":     plainSQL,
 			"until":   until,
 		},
 		Setup: func(env *testscript.Env) error {
@@ -209,4 +211,16 @@ func ids(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d executions, want 1", len(list.Executions))
 	}
 	ts.Setenv("ID", list.Executions[0].ID)
+}
+
+// plainSQL runs statements on a ledger without the program, as someone with sqlite3 can: "sql FILE STATEMENTS".
+func plainSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql FILE STATEMENTS")
+	}
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[1])
+	ts.Check(err)
 }
