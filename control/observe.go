@@ -20,8 +20,19 @@ func (c *Local) Health(ctx context.Context) (Health, error) {
 	if err := c.needLedger(); err != nil {
 		return Health{}, err
 	}
+	stored, err := c.ledger.View(ctx).Problems()
+	if err != nil {
+		return Health{}, err
+	}
+	return c.HealthNow(ctx, stored)
+}
+
+// HealthNow is Health with the problems that a daemon knows, in place of those that it last stored. With an
+// error they, and what was found so far, are in the answer all the same.
+func (c *Local) HealthNow(ctx context.Context, known []ledger.Problem) (Health, error) {
 	v := c.ledger.View(ctx)
-	h := Health{At: v.Now(), Ledger: c.ledger.Path(), Problems: []ledger.Problem{}}
+	h := Health{At: v.Now(), Ledger: c.ledger.Path(), Problems: []ledger.Problem{}, Ticks: []ledger.Schedule{}}
+	h.Problems = append(h.Problems, slices.DeleteFunc(known, standsInLedger)...)
 	h.Bytes, h.WALBytes = c.ledger.Size()
 	var err error
 	if h.Events, err = v.CountEvents(); err != nil {
@@ -30,11 +41,6 @@ func (c *Local) Health(ctx context.Context) (Health, error) {
 	if h.Ticks, err = v.Schedules(); err != nil {
 		return h, err
 	}
-	problems, err := v.Problems()
-	if err != nil {
-		return h, err
-	}
-	h.Problems = append(h.Problems, slices.DeleteFunc(problems, standsInLedger)...)
 	projects, err := v.Projects()
 	if err != nil {
 		return h, err

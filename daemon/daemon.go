@@ -10,11 +10,14 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"beampipe/control"
+	"beampipe/drive"
 	"beampipe/execution"
 	"beampipe/fault"
 	"beampipe/ledger"
@@ -27,6 +30,7 @@ const (
 	DefaultPollInterval = 5 * time.Second
 	defaultWorkers      = 4
 	minInterval         = time.Second // the cron library's own
+	minLease            = 3 * time.Second
 
 	// maxSleep bounds how long the loop waits without looking: changes that the command line makes
 	// beside the daemon are noticed by then.
@@ -38,8 +42,9 @@ type Options struct {
 	LedgerPath   string                             // made when it is not there
 	Archives     map[string]string                  // --archive NAME=URL
 	Transport    func(url string) http.RoundTripper // nil = Go's own
-	Listen       string                             // metrics; "" = DefaultListen, "off" = none
+	Listen       string                             // metrics, /ready and /health; "" = DefaultListen, "off" = none
 	Workers      int                                // units of work at once; 0 = 4
+	Lease        time.Duration                      // a leader that is silent for so long is replaced, at least 3 s; 0 = ledger.LeaseTTL
 	Interval     time.Duration                      // of ticks without a schedule of their own, at least 1 s; 0 = DefaultInterval
 	PollInterval time.Duration                      // 0 = DefaultPollInterval
 	Limits       *control.Limits                    // nil = from the environment
@@ -49,72 +54,163 @@ type Options struct {
 	Log          *slog.Logger                       // nil = silent
 }
 
+// hostVariable names this machine for the ledger, see ledger.MachineID.
+const hostVariable = "BEAMPIPE_HOST_ID"
+
+// standbyPause is how often a standby looks whether the daemon's lock is free: it takes over within a second.
+const standbyPause = 250 * time.Millisecond
+
 // Daemon is a running daemon. Its goroutines end with Stop, which waits for them; runs that were
 // submitted go on without it.
 type Daemon struct {
 	o        Options
-	ledger   *ledger.Ledger
-	lock     *ledger.DaemonLock
-	control  *control.Local
+	owner    string // of claims and of the lease
 	health   *health
 	registry *prometheus.Registry
-	metrics  *metricsServer
+	metrics  *tickMetrics
+	web      *web
+	standing *standing
 	systemd  notifier
 	log      *slog.Logger
 
-	wake   chan struct{}
-	cancel context.CancelFunc
-	loop   sync.WaitGroup // the loop, which waits for its jobs
-	jobs   jobs
-	nextAt map[tickKey]time.Time
+	lock    *ledger.DaemonLock
+	ledger  *ledger.Ledger
+	control *control.Local
+	serving atomic.Pointer[control.Local] // control, for those who ask over HTTP; nil while standing by
+
+	// What only the loop touches.
+	candidate *ledger.Candidate
+	lease     *ledger.Lease // nil while this process does not lead
+	renewAt   time.Time
+	trouble   trouble
+
+	wake    chan struct{}
+	cancel  context.CancelFunc
+	loop    sync.WaitGroup // the loop, which waits for its jobs
+	ended   chan struct{}  // closed when the loop has ended
+	failure error          // why it ended by itself; to be read once ended is closed
+	jobs    jobs
+	nextAt  map[tickKey]time.Time
 }
 
-// Run starts a daemon and runs it until ctx ends.
+// Run runs a daemon until ctx ends. While another process runs one on the same ledger it stands by: it
+// waits for the lock, does not open the ledger, and takes over when that process is gone. Its error says why
+// it could not begin, or that it must not go on: the ledger has another leader, or another file is in its
+// place.
 func Run(ctx context.Context, o Options) error {
-	d, err := Start(ctx, o)
+	d, err := newDaemon(o)
 	if err != nil {
 		return err
 	}
-	<-ctx.Done()
-	return d.Stop()
+	if err := d.web.open(); err != nil {
+		d.log.Info("metrics are not served yet", "address", o.Listen, "error", err) // perhaps by who leads
+	}
+	d.systemd.ready()
+	err = drive.Run(ctx, drive.Standby(d.tryLock, standbyPause, leadership{d}))
+	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		err = nil // it was asked to end while it stood by
+	}
+	d.web.stop()
+	return err
 }
 
-// Start opens the ledger, takes the daemon's lock and begins to work. ctx bounds the start alone.
+// leadership is the driver of a daemon that has the lock: one unit is all of its work.
+type leadership struct{ d *Daemon }
+
+// Drive implements drive.Driver.
+func (l leadership) Drive(ctx context.Context) (drive.State, error) {
+	if err := l.d.begin(ctx); err != nil {
+		return drive.Failed, err
+	}
+	select {
+	case <-ctx.Done():
+	case <-l.d.ended:
+	}
+	if err := l.d.Stop(); err != nil {
+		return drive.Failed, err
+	}
+	return drive.Shutdown, nil
+}
+
+// Start opens the ledger, takes the daemon's lock and begins to work. ctx bounds the start alone. It is a
+// Conflict error while another process has the lock.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
+	d, err := newDaemon(o)
+	if err != nil {
+		return nil, err
+	}
+	if d.lock, err = ledger.LockDaemon(d.o.LedgerPath); err != nil {
+		return nil, err
+	}
+	if err := d.begin(ctx); err != nil {
+		d.web.stop()
+		return nil, err
+	}
+	return d, nil
+}
+
+func newDaemon(o Options) (*Daemon, error) {
 	o = withDefaults(o)
 	if o.Interval < minInterval {
 		return nil, fault.New(fault.Invalid, fmt.Sprintf("start daemon: an interval of %s between ticks is below %s", o.Interval, minInterval), "give a longer --interval")
 	}
-	l, err := ledger.Create(ctx, o.LedgerPath, ledger.Options{Now: o.Now, Rebuild: execution.Rebuild})
-	if err != nil {
-		return nil, err
+	if o.Lease < minLease {
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("start daemon: a lease of %s is below %s", o.Lease, minLease), "give a longer --lease")
 	}
-	lock, err := ledger.LockDaemon(l.Path())
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
+	host, _ := os.Hostname() // an unnamed host is still told apart by the id
 	d := &Daemon{
-		o: o, ledger: l, lock: lock, log: o.Log, registry: prometheus.NewRegistry(), wake: make(chan struct{}, 1),
-		nextAt: map[tickKey]time.Time{},
+		o: o, owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), uuid.Must(uuid.NewV7())), log: o.Log, registry: prometheus.NewRegistry(),
+		standing: &standing{log: o.Log}, wake: make(chan struct{}, 1), ended: make(chan struct{}), nextAt: map[tickKey]time.Time{},
 	}
-	d.health = newHealth(l.Now)
+	d.standing.set(StateStarting, "")
+	d.health = newHealth(func() time.Time { return o.Now().UTC().Truncate(time.Millisecond) })
 	d.systemd = newNotifier(o.Getenv)
+	d.metrics = newTickMetrics(d.registry)
+	d.web = newWeb(o.Listen, d.registry, d.standing.get, d.healthNow, o.Log)
+	return d, nil
+}
+
+// tryLock takes the daemon's lock; false while another process has it.
+func (d *Daemon) tryLock(context.Context) (bool, error) {
+	d.systemd.alive()
+	lock, err := ledger.LockDaemon(d.o.LedgerPath)
+	if errors.Is(err, fault.Conflict) {
+		holder, _ := ledger.DaemonRuns(d.o.LedgerPath)
+		d.standing.set(StateStandby, fmt.Sprintf("standby, process %s leads", holder))
+		return false, nil
+	}
+	d.lock = lock
+	return err == nil, err
+}
+
+// begin opens the ledger under the lock and starts the loop. Without success the lock is given back.
+func (d *Daemon) begin(ctx context.Context) (err error) {
+	o := d.o
+	d.standing.set(StateStarting, "")
+	l, err := ledger.Create(ctx, o.LedgerPath, ledger.Options{Now: o.Now, HostID: o.Getenv(hostVariable), Holding: true, Rebuild: execution.Rebuild})
+	if err != nil {
+		return errors.Join(err, d.lock.Release())
+	}
 	d.control, err = control.NewLocal(control.LocalOptions{
-		Ledger: l, Actor: "system:daemon", Archives: o.Archives, Transport: o.Transport, Getenv: o.Getenv, Executable: o.Executable,
+		Ledger: l, Actor: "system:daemon", Archives: o.Archives, Transport: o.Transport, Getenv: o.Getenv, Executable: o.Executable, Owner: d.owner,
 		Workers: o.Workers, Limits: o.Limits, Registerer: d.registry, Health: d.health, Log: o.Log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, lock.Release(), l.Close())
+		return errors.Join(err, l.Close(), d.lock.Release())
 	}
-	if err := d.releaseDead(ctx); err != nil {
-		return nil, errors.Join(err, lock.Release(), l.Close())
+	d.ledger = l
+	d.registry.MustRegister(ledgerCollector{l}, writerCollector{l})
+	d.candidate = l.NewCandidate(d.owner, o.Lease)
+	d.serving.Store(d.control)
+	if err := d.web.open(); err != nil {
+		d.log.Error("metrics listener", "address", o.Listen, "error", err)
+		d.health.Problem(portProblem(o.Listen, err))
 	}
-	d.metrics = serveMetrics(o.Listen, d.registry, l, d.health, o.Log)
 	run, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	d.jobs = newJobs(run, d.Wake)
 	d.loop.Go(func() { d.run(run) })
-	return d, nil
+	return nil
 }
 
 func withDefaults(o Options) Options {
@@ -129,6 +225,12 @@ func withDefaults(o Options) Options {
 	}
 	if o.PollInterval <= 0 {
 		o.PollInterval = DefaultPollInterval
+	}
+	if o.Lease <= 0 {
+		o.Lease = ledger.LeaseTTL
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
@@ -150,63 +252,25 @@ func (d *Daemon) Wake() {
 	}
 }
 
-// Stop ends the daemon cleanly: nothing new starts, claims are given back, what was submitted runs on.
+// stopWait bounds what is still written when a daemon ends.
+const stopWait = 10 * time.Second
+
+// Stop ends the daemon cleanly: nothing new starts, claims and the lease are given back, what was submitted
+// runs on. Its error says as well why the daemon had ended by itself.
 func (d *Daemon) Stop() error {
 	d.systemd.stopping()
 	d.cancel()
 	d.loop.Wait()
-	d.metrics.stop()
-	return errors.Join(d.lock.Release(), d.ledger.Close())
-}
-
-// run is the loop: look what is due, start it, wait for the next thing.
-func (d *Daemon) run(ctx context.Context) {
-	defer d.jobs.wait()
-	d.log.Info("daemon started", "ledger", d.ledger.Path(), "process", os.Getpid())
-	d.systemd.ready()
-	for {
-		sleep := d.look(ctx)
-		d.systemd.alive()
-		timer := time.NewTimer(d.systemd.bound(sleep))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			d.flushHealth(context.WithoutCancel(ctx))
-			d.log.Info("daemon stopping")
-			return
-		case <-d.wake:
-			timer.Stop()
-		case <-timer.C:
+	d.standing.set(StateEnded, "")
+	d.web.stop()
+	err := d.failure
+	if d.lease != nil && err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopWait)
+		defer cancel()
+		if released := d.lease.Release(ctx); released != nil {
+			d.log.Warn("give the lease back", "error", released) // it ends by itself
 		}
 	}
-}
-
-// look starts what is due and gives how long nothing else will be.
-func (d *Daemon) look(ctx context.Context) time.Duration {
-	sleep := min(maxSleep, d.o.Interval)
-	d.sweep()
-	next, err := d.startDue(ctx)
-	if err != nil && ctx.Err() == nil {
-		d.log.Error("look what is due", "error", err)
-		d.health.Problem(ledgerProblem(err))
-	} else {
-		d.health.Clear(codeLedger, "")
-	}
-	if !next.IsZero() {
-		sleep = min(sleep, max(next.Sub(d.ledger.Now()), 0))
-	}
-	d.flushHealth(ctx)
-	return sleep
-}
-
-// flushHealth stores the health problems when they have changed, for the command line to show.
-func (d *Daemon) flushHealth(ctx context.Context) {
-	problems, changed := d.health.take()
-	if !changed {
-		return
-	}
-	if err := d.ledger.Write(ctx, func(tx *ledger.Tx) error { return tx.SetProblems(problems) }); err != nil && ctx.Err() == nil {
-		d.health.again()
-		d.log.Error("store health problems", "error", err)
-	}
+	d.serving.Store(nil)
+	return errors.Join(err, d.ledger.Close(), d.lock.Release())
 }

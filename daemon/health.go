@@ -1,11 +1,16 @@
 package daemon
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
+	"beampipe/control"
 	"beampipe/ledger"
 )
 
@@ -96,6 +101,24 @@ func (h *health) Clear(code, subject string) {
 func (h *health) take() ([]ledger.Problem, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	changed := h.changed
+	h.changed = false
+	return h.list(), changed
+}
+
+// look gives the problems as they are now.
+func (h *health) look() []ledger.Problem {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := h.list()
+	for i := range list {
+		list[i].SeenAt = h.now()
+	}
+	return list
+}
+
+// list is to be called with the lock held.
+func (h *health) list() []ledger.Problem {
 	list := make([]ledger.Problem, 0, len(h.problems))
 	for _, p := range h.problems {
 		list = append(list, p)
@@ -108,9 +131,7 @@ func (h *health) take() ([]ledger.Problem, bool) {
 	sort.Slice(list, func(i, j int) bool {
 		return list[i].Code+"\x00"+list[i].Subject < list[j].Code+"\x00"+list[j].Subject
 	})
-	changed := h.changed
-	h.changed = false
-	return list, changed
+	return list
 }
 
 // again says that what was taken could not be stored.
@@ -155,4 +176,24 @@ func tickProblem(key tickKey, err error) ledger.Problem {
 		Code: codeTick, Subject: key.String(), Title: "A tick did not go well", Text: err.Error(), Severity: "warning",
 		Todo: "it is tried again at its next time; see the text for the cause",
 	}
+}
+
+// healthNow is what /health answers: as "beampipe health", with the problems as they are known now, also
+// those that could not be stored.
+func (d *Daemon) healthNow(ctx context.Context) control.Health {
+	c := d.serving.Load()
+	if c == nil {
+		r := d.standing.get()
+		return control.Health{
+			At: d.health.now(), Ledger: d.o.LedgerPath, Running: r.State == StateStandby, Daemon: cmp.Or(r.Reason, string(r.State)),
+			Problems: d.health.look(), Ticks: []ledger.Schedule{},
+		}
+	}
+	h, err := c.HealthNow(ctx, d.health.look())
+	if err != nil && !slices.ContainsFunc(h.Problems, func(p ledger.Problem) bool { return strings.HasPrefix(p.Code, "ledger_") }) {
+		p := ledgerProblem(err)
+		p.Since, p.SeenAt = h.At, h.At
+		h.Problems = append(h.Problems, p)
+	}
+	return h
 }

@@ -2,77 +2,27 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"log/slog"
-	"net"
-	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"beampipe/ledger"
 )
 
-// Limits of the metrics listener.
-const (
-	metricsReadTimeout  = 5 * time.Second
-	metricsWriteTimeout = 30 * time.Second
-	metricsHeaderBytes  = 16 << 10
-)
+// tickMetrics counts what the loop does.
+type tickMetrics struct{ ticks *prometheus.HistogramVec }
 
-// metricsServer serves /metrics. Without a listener it only counts.
-type metricsServer struct {
-	server *http.Server
-	wg     sync.WaitGroup
-	ticks  *prometheus.HistogramVec
-}
-
-// serveMetrics listens on addr. A port that cannot be had is a health problem, not a failed start.
-func serveMetrics(addr string, reg *prometheus.Registry, l *ledger.Ledger, h *health, log *slog.Logger) *metricsServer {
-	m := &metricsServer{ticks: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+func newTickMetrics(reg *prometheus.Registry) *tickMetrics {
+	m := &tickMetrics{ticks: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "beampipe_scheduler_tick_duration_seconds", Help: "Time that a tick took.", Buckets: prometheus.ExponentialBuckets(0.005, 4, 9),
 	}, []string{"tick_kind"})}
-	reg.MustRegister(m.ticks, ledgerCollector{l}, writerCollector{l}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if addr == "off" {
-		return m
-	}
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		log.Error("metrics listener", "address", addr, "error", err)
-		h.Problem(ledger.Problem{
-			Code: codeMetrics, Subject: addr, Title: "Metrics are not served", Text: err.Error(), Severity: "warning",
-			Todo: "free the port or choose another with --listen, then restart; everything else works",
-		})
-		return m
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	m.server = &http.Server{Handler: mux, ReadTimeout: metricsReadTimeout, WriteTimeout: metricsWriteTimeout, MaxHeaderBytes: metricsHeaderBytes}
-	m.wg.Go(func() {
-		if err := m.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics listener", "address", addr, "error", err)
-		}
-	})
+	reg.MustRegister(m.ticks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-func (m *metricsServer) tick(kind string, took time.Duration) {
+func (m *tickMetrics) tick(kind string, took time.Duration) {
 	m.ticks.WithLabelValues(kind).Observe(took.Seconds())
-}
-
-func (m *metricsServer) stop() {
-	if m.server == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), metricsReadTimeout)
-	defer cancel()
-	if m.server.Shutdown(ctx) != nil {
-		m.server.Close()
-	}
-	m.wg.Wait()
 }
 
 // ledgerCollector reads gauges off the ledger when they are asked for.
@@ -94,7 +44,10 @@ func (c ledgerCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. What cannot be read is reported as an invalid metric.
 func (c ledgerCollector) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), metricsReadTimeout)
+	file, wal := c.ledger.Size() // known whatever can be read
+	ch <- prometheus.MustNewConstMetric(descBytes, prometheus.GaugeValue, float64(file), "ledger")
+	ch <- prometheus.MustNewConstMetric(descBytes, prometheus.GaugeValue, float64(wal), "wal")
+	ctx, cancel := context.WithTimeout(context.Background(), webReadTimeout)
 	defer cancel()
 	if err := c.collect(ch, c.ledger.View(ctx)); err != nil {
 		ch <- prometheus.NewInvalidMetric(descActive, err)
@@ -126,9 +79,6 @@ func (c ledgerCollector) collect(ch chan<- prometheus.Metric, v ledger.View) err
 		}
 		gauge(descOldest, age, string(state))
 	}
-	file, wal := c.ledger.Size()
-	gauge(descBytes, float64(file), "ledger")
-	gauge(descBytes, float64(wal), "wal")
 	events, err := v.CountEvents()
 	ch <- prometheus.MustNewConstMetric(descEvents, prometheus.CounterValue, float64(events))
 	return err

@@ -36,19 +36,17 @@ func (d *Daemon) releaseDeadSometimes(ctx context.Context, v ledger.View) error 
 	if err != nil || !slices.ContainsFunc(owners, func(owner string) bool { return goneHere(owner, host) }) {
 		return nil //nolint:nilerr // as in releaseDead
 	}
-	return d.releaseDead(ctx)
+	return d.releaseDead(ctx, "")
 }
 
-// releaseDead gives back what processes of this machine had claimed when they were killed.
-func (d *Daemon) releaseDead(ctx context.Context) error {
-	host, err := os.Hostname()
-	if err != nil {
-		return nil //nolint:nilerr // without a name no owner is known to be ours; its claims expire
-	}
+// releaseDead gives back what processes of this machine had claimed when they were killed, and what the
+// leader before had: whether or not it lives, it writes nothing more.
+func (d *Daemon) releaseDead(ctx context.Context, before string) error {
+	host, _ := os.Hostname() // without a name no owner is known to be ours; its claims expire
 	released := 0
-	err = d.ledger.Write(ctx, func(tx *ledger.Tx) error {
+	err := d.ledger.Write(ctx, func(tx *ledger.Tx) error {
 		var err error
-		released, err = tx.ReleaseDead(func(owner string) bool { return goneHere(owner, host) })
+		released, err = tx.ReleaseDead(func(owner string) bool { return owner == before || goneHere(owner, host) })
 		return err
 	})
 	if released > 0 {
@@ -62,6 +60,7 @@ func (d *Daemon) releaseDead(ctx context.Context) error {
 // claim expires by itself.
 func goneHere(owner, host string) bool {
 	rest, ours := strings.CutPrefix(owner, host+":")
+	ours = ours && host != ""
 	text, _, ok := strings.Cut(rest, ":")
 	pid, err := strconv.Atoi(text)
 	if !ours || !ok || err != nil || pid <= 0 || pid == os.Getpid() {

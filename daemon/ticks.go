@@ -209,7 +209,9 @@ func (d *Daemon) start(key tickKey, run func(context.Context) error) {
 		case ctx.Err() != nil: // stopping: what was cut short is found again
 		case err != nil:
 			d.log.Error("tick failed", "tick", key.kind, "project", key.project, "error", err)
-			d.health.Problem(tickProblem(key, err))
+			if ledger.TroubleOf(err) == "" { // else it is the ledger's problem, which the loop meets as well
+				d.health.Problem(tickProblem(key, err))
+			}
 		default:
 			d.health.Clear(codeTick, key.String())
 		}
