@@ -58,8 +58,11 @@ func (c *Local) AdoptLedger(ctx context.Context, q AdoptRequest) (Adoption, erro
 			"places": len(found.Places), "strangers": len(found.Strangers), "behind": len(found.Behind), "asked": found.Poll.Asked, "moved": found.Poll.Moved,
 		}})
 	})
-	answer.Adopted = err == nil
-	return answer, err
+	if err != nil {
+		return answer, err
+	}
+	answer.Adopted = true
+	return answer, c.ledger.RenewWitness()
 }
 
 // ledElsewhere refuses while a daemon may act on this ledger, or on the one that it is a copy of.

@@ -67,6 +67,9 @@ func (d *Daemon) turn(ctx context.Context) time.Duration {
 // lead sees to it that this process leads a ledger that may act; else nothing is started, and wait says
 // when to look again.
 func (d *Daemon) lead(ctx context.Context) (led bool, wait time.Duration) {
+	if d.lease != nil && time.Until(d.renewAt) > 0 {
+		return true, 0
+	}
 	pause, err := d.ledger.Paused(ctx)
 	switch {
 	case err != nil:
@@ -75,8 +78,6 @@ func (d *Daemon) lead(ctx context.Context) (led bool, wait time.Duration) {
 		return false, d.rest(ctx, pause)
 	case d.lease == nil:
 		return d.tryLead(ctx)
-	case time.Until(d.renewAt) > 0:
-		return true, 0
 	}
 	d.renewAt = time.Now().Add(d.o.Lease / 3)
 	if err := d.lease.Renew(ctx); err != nil {

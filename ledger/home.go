@@ -113,7 +113,11 @@ func (l *Ledger) Paused(ctx context.Context) (Pause, error) {
 	case info[infoPath] != here.Path:
 		return Pause{PausedOtherPath, fmt.Sprintf("it is at home at %s, this is %s", info[infoPath], here.Path)}, nil
 	}
-	return Pause{}, nil
+	seen, err := l.Witness()
+	if err != nil || !seen.Lost() {
+		return Pause{}, err
+	}
+	return Pause{PausedWentBack, "its witness file " + seen.Path + " speaks against it: " + seen.Detail}, nil
 }
 
 func minuteOf(stamp string) string {
