@@ -42,6 +42,7 @@ type ExecutionQuery struct {
 	Class   ledger.Class   `json:"failure_class,omitempty"`
 	Held    *bool          `json:"held,omitempty"`
 	RerunOf string         `json:"rerun_of,omitempty"`
+	Input   *ledger.Input  `json:"input,omitempty"` // made from this SBID, dataset or evaluation file
 	Since   string         `json:"since,omitempty"`
 	Until   string         `json:"until,omitempty"`
 	Limit   int            `json:"limit,omitempty"`

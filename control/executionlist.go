@@ -38,7 +38,7 @@ func (c *Local) ListExecutions(ctx context.Context, q ExecutionQuery) (Execution
 // executionFilter reads what people write of times and ids. It asks for one more than the page holds.
 func executionFilter(v ledger.View, q ExecutionQuery) (ledger.ExecutionFilter, error) {
 	f := ledger.ExecutionFilter{
-		Project: q.Project, Source: q.Source, States: q.States, Target: q.Target, Profile: q.Profile, Class: q.Class, Held: q.Held,
+		Project: q.Project, Source: q.Source, States: q.States, Target: q.Target, Profile: q.Profile, Class: q.Class, Held: q.Held, Input: q.Input,
 	}
 	if q.Limit > 0 {
 		f.Limit = q.Limit + 1

@@ -35,6 +35,11 @@ type ExecutionFilter struct {
 // many there are. Only Due, Unclaim and a Held of false look at every execution that the other fields let
 // through: they go with States that few executions are in.
 func (v View) Executions(f ExecutionFilter) ([]Execution, error) {
+	if f.Input != nil {
+		if err := f.Input.Check(); err != nil {
+			return nil, err
+		}
+	}
 	query, args, err := f.query(v.now)
 	if err != nil {
 		return nil, err
@@ -54,8 +59,8 @@ func (v View) Executions(f ExecutionFilter) ([]Execution, error) {
 // executionGroup are the columns in which the executions of a group are alike: those of execution_counts.
 const executionGroup = "status, project, profile, target, failure_class"
 
-// query reads the executions of a source, or those that repeat one, or that are held, which are few; else
-// the groups that the filter lets through; else all by their ids.
+// query reads the executions of a source, or of an input, or those that repeat one, or that are held, which
+// are few; else the groups that the filter lets through; else all by their ids.
 func (f ExecutionFilter) query(now time.Time) (string, []any, error) {
 	b := &binds{}
 	low, high := f.ids()
@@ -78,7 +83,8 @@ func (f ExecutionFilter) query(now time.Time) (string, []any, error) {
 		m.groups = "SELECT id AS source_id FROM sources WHERE project IN (SELECT project FROM projects) AND identifier = " + b.add(f.Source)
 		m.table, m.index, m.key, m.alike = "execution_sources", "execution_sources_source", "execution", []string{"source_id"}
 	case f.Input != nil:
-		return m.ofInput(b.add(f.Input.Kind), b.add(f.Input.Value)), b.args, nil
+		m.groups = "SELECT " + b.add(f.Input.Kind) + " AS kind, " + b.add(f.Input.Value) + " AS value" // the index is the table's own key
+		m.table, m.index, m.key, m.alike = "execution_inputs", "sqlite_autoindex_execution_inputs_1", "execution", []string{"kind", "value"}
 	case f.RerunOf != "":
 		m.groups, m.index, m.alike, m.also = "SELECT "+b.add(f.RerunOf)+" AS rerun_of", "executions_rerun", []string{"rerun_of"}, "i.rerun_of <> ''"
 	case f.Held != nil && *f.Held:
@@ -105,24 +111,6 @@ func (m merge) byID(table string) string {
 	return "SELECT " + m.columns + " FROM " + table + tail(and(conds), order, m.limit)
 }
 
-// ofInput is the list of what was made from something, in the order of ids. An execution that several of its
-// sources bring it to is there once.
-func (m merge) ofInput(kind, value string) string {
-	order := "page.execution"
-	if m.desc {
-		order += " DESC"
-	}
-	conds := []string{"page.kind = " + kind, "page.value = " + value, "page.execution >= " + m.low, "page.execution < " + m.high, onceAnExecution}
-	if m.where != "" {
-		conds = append(conds, m.where)
-	}
-	return "SELECT " + m.columns + " FROM execution_inputs page CROSS JOIN batch_execution_record ON uuid = page.execution" + tail(and(conds), order, m.limit)
-}
-
-// onceAnExecution leaves one row of execution_inputs (as page) for each execution.
-const onceAnExecution = `NOT EXISTS (SELECT 1 FROM execution_inputs o
-	WHERE o.kind = page.kind AND o.value = page.value AND o.execution = page.execution AND o.source < page.source)`
-
 // groupConditions are those on the columns of a group.
 func (f ExecutionFilter) groupConditions(b *binds) ([]string, error) {
 	var conds []string
@@ -146,11 +134,11 @@ func (f ExecutionFilter) groupConditions(b *binds) ([]string, error) {
 // restConditions are those for which there is no group.
 func (f ExecutionFilter) restConditions(b *binds, now time.Time) []string {
 	var conds []string
-	if f.RerunOf != "" {
-		conds = append(conds, "rerun_of = "+b.add(f.RerunOf))
-	}
 	if f.Input != nil && f.Source != "" {
 		conds = append(conds, "EXISTS (SELECT 1 FROM execution_inputs n WHERE n.kind = "+b.add(f.Input.Kind)+" AND n.value = "+b.add(f.Input.Value)+" AND n.execution = uuid)")
+	}
+	if f.RerunOf != "" {
+		conds = append(conds, "rerun_of = "+b.add(f.RerunOf))
 	}
 	if f.Held != nil && *f.Held {
 		conds = append(conds, "held_at IS NOT NULL")

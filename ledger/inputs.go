@@ -90,3 +90,7 @@ func (v View) ExecutionsOf(in Input, project, before string, limit int) ([]strin
 		})
 	return list, err
 }
+
+// onceAnExecution leaves one row of execution_inputs (as page) for each execution.
+const onceAnExecution = `NOT EXISTS (SELECT 1 FROM execution_inputs o
+	WHERE o.kind = page.kind AND o.value = page.value AND o.execution = page.execution AND o.source < page.source)`

@@ -48,7 +48,7 @@ func crowd(t *testing.T) *fixture {
 				if busy, err := tx.ActiveExecution(s.ID); err != nil || busy != "" {
 					continue
 				}
-				n.Sources = append(n.Sources, ExecutionSource{SourceID: s.ID, Identifier: name, SBIDs: []string{"100"}, Signature: "s"})
+				n.Sources = append(n.Sources, ExecutionSource{SourceID: s.ID, Identifier: name, SBIDs: []string{fmt.Sprint(100 + i%7)}, Signature: "s"})
 			}
 			e, err := tx.CreateExecution(n)
 			if err != nil {
@@ -99,6 +99,7 @@ func TestAListOfExecutionsHoldsWhatTheFilterSays(t *testing.T) {
 		some(func() { filter.Profile = pick(chance, profile, "there", "none") })
 		some(func() { filter.Class = pick(chance, ClassPlumbing, ClassScience) })
 		some(func() { filter.Held = pick(chance, new(bool), ptr(true)) })
+		some(func() { filter.Input = &Input{InputSBID, pick(chance, "100", "103", "none")} })
 		some(func() { filter.RerunOf = all[chance.IntN(len(all))].RerunOf })
 		some(func() { filter.Before = all[chance.IntN(len(all))].ID })
 		some(func() { filter.After = all[chance.IntN(len(all))].ID })
@@ -148,6 +149,7 @@ func matches(f ExecutionFilter, e Execution) bool {
 	is := func(want, have string) bool { return want == "" || want == have }
 	return is(f.Project, e.Project) && is(f.Target, e.Target) && is(f.Profile, e.Profile) && is(string(f.Class), string(e.Class)) && is(f.RerunOf, e.RerunOf) &&
 		(f.Source == "" || slices.ContainsFunc(e.Sources, func(s ExecutionSource) bool { return s.Identifier == f.Source })) &&
+		(f.Input == nil || slices.ContainsFunc(e.Sources, func(s ExecutionSource) bool { return slices.Contains(s.SBIDs, f.Input.Value) })) &&
 		(len(f.States) == 0 || slices.Contains(f.States, e.State)) && (f.Held == nil || *f.Held == (e.Held != nil)) &&
 		(f.Before == "" || e.ID < f.Before) && (f.After == "" || e.ID > f.After)
 }

@@ -20,8 +20,8 @@ import (
 	"beampipe/provenance"
 )
 
-// Size is how much a ledger holds. Events counts those of executions as well; it is at least 15 times
-// Executions's tenth, so that all histories fit in.
+// Size is how much a ledger holds. Events counts those of executions as well: ten times as many as
+// executions hold their histories.
 type Size struct {
 	Sources    int `json:"sources"`
 	Executions int `json:"executions"`
@@ -57,7 +57,7 @@ func Make(ctx context.Context, path string, size Size, tell func(what string)) (
 		}
 	}
 	begun := time.Now()
-	if err := make_(ctx, path, size, tell); err != nil {
+	if err := fill(ctx, path, size, tell); err != nil {
 		os.Remove(path) // half of one is none
 		return Made{}, fmt.Errorf("make a ledger of %d executions: %w", size.Executions, err)
 	}
@@ -92,7 +92,7 @@ func there(ctx context.Context, path string, size Size) (Made, bool) {
 	return made, err == nil && have == known && have == made.Schema
 }
 
-func make_(ctx context.Context, path string, size Size, tell func(string)) error {
+func fill(ctx context.Context, path string, size Size, tell func(string)) error {
 	if err := begin(ctx, path); err != nil {
 		return err
 	}

@@ -83,8 +83,8 @@ func (m *maker) runs() error {
 		`INSERT INTO batch_execution_record (uuid, project, config_revision, profile, profile_revision, target, status, attempt, version, discovery_signature, failure_class,
 			last_error, held_at, held_by, hold_reason, rerun_of, submission_id, external_id, folder, created_at, created_by, updated_at, started_at, completed_at)
 			VALUES (?, ?, 1, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`: &w.execution,
-		"INSERT INTO execution_sources (execution, source_id, project, identifier, sbids, signature, active) VALUES (?, ?, ?, ?, ?, ?, ?)":           &w.source,
-		"INSERT INTO products (execution, attempt, path, sha256, bytes, drop_oid, uri) VALUES (?, ?, ?, ?, ?, ?, ?)":                                 &w.product,
+		"INSERT INTO execution_sources (execution, source_id, project, identifier, sbids, signature, active) VALUES (?, ?, ?, ?, ?, ?, ?)": &w.source,
+		"INSERT INTO products (execution, attempt, path, sha256, bytes, drop_oid, uri) VALUES (?, ?, ?, ?, ?, ?, ?)":                       &w.product,
 		`INSERT INTO provenance_events (seq, occurred_at, event_type, project_module, source_identifier, execution_id, actor, correlation_id, payload, prev_hash, hash)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`: &m.event,
 	} {
