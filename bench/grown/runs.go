@@ -55,9 +55,16 @@ var ended = []weighted[story]{
 }
 
 var live = []weighted[story]{
-	{story{}, 0.2}, {story{steps: toReady[:1]}, 0.02}, {story{steps: toReady}, 0.1}, {story{steps: toReady, hold: true}, 0.08},
-	{story{steps: toQueued[:3]}, 0.01}, {story{steps: steps(toQueued[:3], ledger.EventLost)}, 0.01}, {story{steps: toQueued}, 0.2},
-	{story{steps: toRunning}, 0.33}, {story{steps: steps(toRunning, ledger.EventCancel)}, 0.01}, {story{steps: steps(toRunning, ledger.EventFinished)}, 0.04},
+	{story{}, 0.2},
+	{story{steps: toReady[:1]}, 0.02},
+	{story{steps: toReady}, 0.1},
+	{story{steps: toReady, hold: true}, 0.08},
+	{story{steps: toQueued[:3]}, 0.01},
+	{story{steps: steps(toQueued[:3], ledger.EventLost)}, 0.01},
+	{story{steps: toQueued}, 0.2},
+	{story{steps: toRunning}, 0.33},
+	{story{steps: steps(toRunning, ledger.EventCancel)}, 0.01},
+	{story{steps: steps(toRunning, ledger.EventFinished)}, 0.04},
 }
 
 // writing is the statements that executions are written with.

@@ -86,8 +86,15 @@ type weighted[T any] struct {
 }
 
 var outcomes = []weighted[string]{
-	{ledger.OutcomeUnchanged, 0.88}, {ledger.OutcomeChanged, 0.04}, {ledger.OutcomeNoData, 0.05}, {ledger.OutcomeError, 0.01},
-	{ledger.OutcomeMissing, 0.004}, {ledger.OutcomeGone, 0.002}, {ledger.OutcomeRefused, 0.003}, {ledger.OutcomeAmbiguous, 0.001}, {"", 0.01},
+	{ledger.OutcomeUnchanged, 0.88},
+	{ledger.OutcomeChanged, 0.04},
+	{ledger.OutcomeNoData, 0.05},
+	{ledger.OutcomeError, 0.01},
+	{ledger.OutcomeMissing, 0.004},
+	{ledger.OutcomeGone, 0.002},
+	{ledger.OutcomeRefused, 0.003},
+	{ledger.OutcomeAmbiguous, 0.001},
+	{"", 0.01},
 }
 
 func oneOf[T any](chance *rand.Rand, list []weighted[T]) T {
