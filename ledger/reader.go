@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -21,7 +22,7 @@ import (
 
 // OpenReader opens a ledger for reading only, of this program's schema version or an older one, on a file
 // and in a folder that may be read-only, and beside a daemon. Nothing is migrated and nothing can be
-// written: Write and what writes are Invalid errors. Of Options it takes Now, Readers and Rebuild.
+// written: Write and what writes are Invalid errors. Of Options it takes Now, NewID, Readers and Rebuild.
 //
 // SQLite keeps its index of the write-ahead log beside the file, so that files ending in -shm and -wal
 // may be left there.
@@ -30,9 +31,12 @@ func OpenReader(ctx context.Context, path string, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: abs, now: o.Now, rebuild: o.Rebuild, hostID: o.HostID, pass: func(string) {}, reads: newReadings()}
+	l := &Ledger{path: abs, now: o.Now, newID: o.NewID, rebuild: o.Rebuild, hostID: o.HostID, pass: func(string) {}, reads: newReadings()}
 	if l.now == nil {
 		l.now = time.Now
+	}
+	if l.newID == nil {
+		l.newID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
 	if l.readers, err = sql.Open("sqlite", readerDSN(abs)); err != nil {
 		return nil, readerError(abs, err)

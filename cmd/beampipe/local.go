@@ -27,7 +27,11 @@ func openLocal(getenv func(string) string) func(context.Context, openOptions) (c
 		local := control.LocalOptions{Actor: o.Actor, Archives: o.Archives, Getenv: getenv, Executable: executable, Log: o.Log, Tape: o.Tape.around(), Offline: o.Tape.replay != ""}
 		closeLedger := func() error { return nil }
 		if o.Ledger != "" {
-			if local.Ledger, err = ledger.Open(ctx, o.Ledger, ledger.Options{Rebuild: execution.Rebuild, HostID: getenv(hostVariable)}); err != nil {
+			open := ledger.Open
+			if o.ReadOnly {
+				open = ledger.OpenReader
+			}
+			if local.Ledger, err = open(ctx, o.Ledger, ledger.Options{Rebuild: execution.Rebuild, HostID: getenv(hostVariable)}); err != nil {
 				return nil, nil, err
 			}
 			closeLedger = local.Ledger.Close
