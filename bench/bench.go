@@ -46,7 +46,7 @@ type Options struct {
 // benches are all benches by name.
 var benches = map[string]func(ctx context.Context, o Options) ([]Row, error){
 	"discovery": discoveryModes,
-	"ledger":    ledgerWriting,
+	"ledger":    ledgerAll,
 	"lifecycle": lifecycle,
 	"tick":      tick,
 	"votable":   votableReading,

@@ -9,7 +9,7 @@ import (
 )
 
 func TestTheLedgerBenchMeasuresEveryRowAndItsReference(t *testing.T) {
-	report, err := Run(t.Context(), "ledger", Options{Dir: t.TempDir(), Flags: map[string]string{"rounds": "1", "ms": "20"}})
+	report, err := Run(t.Context(), "ledger", Options{Dir: t.TempDir(), Flags: map[string]string{"rounds": "1", "ms": "20", "events": "2000"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,10 +17,13 @@ func TestTheLedgerBenchMeasuresEveryRowAndItsReference(t *testing.T) {
 	for _, r := range report.Rows {
 		rows[r.Name] = r
 	}
-	for _, name := range []string{"transitions_s_1", "transitions_s_8", "transitions_s_64", "transitions_s_512", "vs_one_commit_loop_64", "vs_batched_loop_64", "p99_ms_at_1000_s"} {
+	for _, name := range []string{"transitions_s_1", "transitions_s_8", "transitions_s_64", "transitions_s_512", "vs_one_commit_loop_64", "vs_batched_loop_64", "p99_ms_at_1000_s", "verify_events_s"} {
 		if r, there := rows[name]; !there || r.Value <= 0 || r.Reference == "" || r.ReferenceValue <= 0 || r.Ratio <= 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
+	}
+	if r, there := rows["verify_growth_mb"]; !there || r.Skipped == "" && r.Reference == "" {
+		t.Errorf("%+v", r)
 	}
 }
 
