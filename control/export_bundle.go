@@ -45,12 +45,15 @@ func (c *Local) bundle(ctx context.Context, v ledger.View, e ledger.Execution) (
 			return x.b, fmt.Errorf("export execution %s: %w", e.ID, err)
 		}
 	}
-	lineage, err := c.lineage(ctx, v, e.ID)
+	h, err := c.history(ctx, v, e.ID)
 	if err != nil {
 		return x.b, err
 	}
-	x.b.Lineage = lineage
-	return x.b, nil
+	for _, gap := range h.gaps {
+		x.missing("Of its lineage: %s.", gap)
+	}
+	x.b.Lineage, err = h.graph()
+	return x.b, err
 }
 
 func (x *bundling) missing(format string, args ...any) {
@@ -347,8 +350,5 @@ func (x *bundling) events() error {
 		}
 	}
 	slices.Sort(x.b.Actors)
-	if x.b.Software == nil {
-		x.missing("The versions of the software were not recorded.")
-	}
 	return nil
 }

@@ -5,10 +5,13 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"beampipe/control"
+	"beampipe/execution"
 	"beampipe/fault"
 	"beampipe/ledger"
 )
@@ -87,7 +90,7 @@ func TestAnExportSaysWhatIsNotInIt(t *testing.T) {
 	answer, err := c.ExportProvenance(t.Context(), control.ExportRequest{What: ids[0], Format: control.FormatROCrate}, &out)
 	must(t, err)
 	said := strings.Join(answer.Missing, "\n")
-	for _, want := range []string{"names no graph", "no manifest", "no patched graph", "no record of the archives' answers", "software were not recorded"} {
+	for _, want := range []string{"names no graph", "no manifest", "no patched graph", "no record of the archives' answers", "Of its lineage: it has no manifest yet"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q: %s", want, said)
 		}
@@ -103,5 +106,35 @@ func TestAnExportSaysWhatIsNotInIt(t *testing.T) {
 	must(t, err)
 	if !strings.Contains(string(list), `"withdrawn_because": "SB1 is bad"`) {
 		t.Errorf("the inventory is %s", list)
+	}
+}
+
+func TestAnExportOfARunWhoseEventsWerePrunedSaysSo(t *testing.T) {
+	now := time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)
+	l, err := ledger.Create(t.Context(), filepath.Join(t.TempDir(), "beampipe.db"), ledger.Options{Rebuild: execution.Rebuild, Now: func() time.Time { return now }})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	c, err := control.NewLocal(control.LocalOptions{Ledger: l, Actor: "user:test"})
+	must(t, err)
+	_, err = c.AddProject(t.Context(), control.ProjectFile{Name: "survey.yaml", Content: []byte(text)})
+	must(t, err)
+	_, err = c.AddProfile(t.Context(), control.ProfileFile{Name: "here.json", Content: []byte(`{"name": "here", "deployment": {"kind": "local"}}`)})
+	must(t, err)
+	_, err = c.AddSources(t.Context(), project, []string{"A"})
+	must(t, err)
+	ids := made(t, c, "A")
+	_, err = c.CancelExecution(t.Context(), ids[0], "the events of what goes on stay", false)
+	must(t, err)
+	_, err = c.StartProject(t.Context(), project, "so that its own are not the newest events")
+	must(t, err)
+	now = now.AddDate(1, 0, 0) // what is young is not pruned
+	_, err = c.Ledger().Prune(t.Context(), ledger.PruneOptions{
+		Policies: []ledger.Policy{{Kind: ledger.KeepEvents, MaxRows: 1}}, Actor: "user:ada", Reason: "test",
+	})
+	must(t, err)
+	answer, err := c.ExportProvenance(t.Context(), control.ExportRequest{What: ids[0], Format: control.FormatROCrate}, io.Discard)
+	must(t, err)
+	if said := strings.Join(answer.Missing, "\n"); !strings.Contains(said, "they were pruned") || answer.Events != 0 {
+		t.Errorf("%d events; it says %s", answer.Events, said)
 	}
 }

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,16 +13,6 @@ import (
 	"beampipe/provenance"
 )
 
-// lineage tells what came of what in one execution: from its products back to the rows, the queries and
-// the archives, with the config, the profile, the software and the people. It is sorted.
-func (c *Local) lineage(ctx context.Context, v ledger.View, id string) (*provenance.Lineage, error) {
-	h, err := c.history(ctx, v, id)
-	if err != nil {
-		return nil, err
-	}
-	return h.graph()
-}
-
 // lineageBuilder adds an execution's history to a lineage.
 type lineageBuilder struct {
 	*provenance.Lineage
@@ -31,7 +20,8 @@ type lineageBuilder struct {
 	id string // of the execution's node
 }
 
-// graph makes the lineage of an execution.
+// graph tells what came of what in one execution: from its products back to the rows, the queries and
+// the archives, with the config, the profile, the software and the people. It is sorted.
 func (h *runHistory) graph() (*provenance.Lineage, error) {
 	b := lineageBuilder{Lineage: &provenance.Lineage{}, h: h, id: "execution:" + h.execution.ID}
 	b.execution()
