@@ -39,6 +39,8 @@ func (b *batch) run(ctx context.Context) error {
 		return fault.New(fault.Conflict, "run a discovery batch of "+t.id+": it was run or released already", "")
 	}
 	began := t.engine.ledger.Now()
+	stop := b.renew(ctx)
+	defer stop()
 	heard := b.ask(ctx)
 	ctx = context.WithoutCancel(ctx) // what was heard to its end is kept
 	results := make([]concluded, len(b.sources))

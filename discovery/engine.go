@@ -40,6 +40,8 @@ type Engine struct {
 	log      *slog.Logger
 	wait     func(ctx context.Context, d time.Duration) error
 
+	renewEvery time.Duration // of claims; 0 = a third of the time for which they hold
+
 	failing  troubled // sources that failed again and again
 	suspects troubled // sources that would have lost their data together with many others
 

@@ -214,7 +214,7 @@ func (t *Tick) Next(ctx context.Context) (run func(ctx context.Context) error, o
 			return err
 		}
 		name := tx.NewBatch(t.id)
-		ttl := time.Duration(t.project.Automation.Discovery.ClaimTTLMinutes) * time.Minute
+		ttl := t.claimTTL()
 		if t.byName {
 			passed, err = t.claimNamed(tx, b, size, name, ttl)
 			return err

@@ -211,6 +211,35 @@ func TestALostClaimCostsOnlyItsSource(t *testing.T) {
 	}
 }
 
+func TestTheClaimsOfABatchAreRenewedWhileAnArchiveTakesItsTime(t *testing.T) {
+	w := newWorld(t, limited("batch_size: 4"))
+	w.restart(Limits{SourceConcurrency: 1})
+	w.register("S1", "S2")
+	w.engine.renewEvery = time.Millisecond
+	var once sync.Once
+	w.line.before = func(string) {
+		once.Do(func() {
+			expires := func() time.Time {
+				claim, err := w.ledger.View(context.Background()).ClaimOf(ledger.SourceSubject(w.source("S2").ID))
+				must(t, err)
+				return claim.ExpiresAt
+			}
+			for range 3 { // nine hours in all: more than claims hold
+				w.clock.advance(170 * time.Minute)
+				want := w.clock.Now().Add(180 * time.Minute)
+				for look := time.NewTicker(time.Millisecond); expires().Before(want); <-look.C {
+					if t.Context().Err() != nil {
+						return
+					}
+				}
+			}
+		})
+	}
+	if r := w.tick(); r.Lost != 0 || r.NoData != 2 {
+		t.Errorf("result %+v", r)
+	}
+}
+
 func TestAConfigThatCannotDiscoverIsRefusedByName(t *testing.T) {
 	for _, tt := range []struct {
 		name, survey, says string

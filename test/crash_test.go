@@ -28,10 +28,10 @@ type daemonProcess struct {
 	ended chan struct{} // closed when it has ended
 }
 
-func (o *operator) serve() *daemonProcess {
+func (o *operator) serve(more ...string) *daemonProcess {
 	o.t.Helper()
 	d := &daemonProcess{t: o.t, ended: make(chan struct{})}
-	d.cmd = o.command("serve", "--listen", "off", "--interval", "1s", "--poll-interval", "100ms")
+	d.cmd = o.command(append([]string{"serve", "--listen", "off", "--interval", "1s", "--poll-interval", "100ms"}, more...)...)
 	d.cmd.Stderr = &d.log
 	must(o.t, d.cmd.Start())
 	go func() {
