@@ -116,8 +116,8 @@ func (l *Ledger) checkpointIfDue() {
 		return
 	}
 	l.checkpointed = written
-	if left > 0 && l.files.walSize > maxWAL {
-		l.reads.cutOld(minReadAge)
+	if left > 0 {
+		l.reads.cutOld(l.files.walSize)
 	}
 }
 

@@ -122,13 +122,7 @@ func TestACallThatFailsHarmsItselfAlone(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.write(func(tx *Tx) error { // so that a statement can end the transaction
-				if _, err := tx.exec("table", "CREATE TABLE spoilt (x)"); err != nil {
-					return err
-				}
-				_, err := tx.exec("trigger", "CREATE TRIGGER spoil BEFORE INSERT ON spoilt BEGIN SELECT RAISE(ROLLBACK, 'ends all'); END")
-				return err
-			})
+			f.spoilable()
 			before := f.head()
 			told := f.together(appends("one"), appends("two"), tt.bad, appends("three"))
 			for _, i := range []int{0, 1, 3} {
@@ -255,4 +249,22 @@ func TestATxThatIsUsedAfterItsFunctionChangesNothing(t *testing.T) {
 	if f.head() != before {
 		t.Error("it was written")
 	}
+}
+
+func TestAWriteFromWithinAWriteIsToldSoInsteadOfWaitingForItself(t *testing.T) {
+	path := newFixture(t).Path()
+	synctest.Test(t, func(t *testing.T) {
+		l, err := Open(context.Background(), path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		err = l.Write(context.Background(), func(tx *Tx) error {
+			return l.Write(context.Background(), appends("inner"))
+		})
+		wantKind(t, err, fault.Invalid, "from within another write")
+		if err := l.Write(context.Background(), appends("after")); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -19,14 +19,29 @@ import (
 type deed struct {
 	Execution int
 	Event     Event
-	Stale     bool // with the execution as the worker saw it the last time
+	Stale     bool   // with the execution as the worker saw it the last time
+	Manner    string // how the write goes wrong after the step was made; "" = it does not
 }
+
+// The manners. After each of them nothing of the write may be left, whoever shared its transaction.
+const (
+	fails       = "its function returns an error"
+	panics      = "its function panics"
+	spoils      = "a statement ends the transaction"
+	spoilsQuiet = "a statement ends the transaction, and the function says that all went well"
+	orphans     = "the commit fails"
+	gaveUp      = "its context has ended before"
+	givesUp     = "its context ends while it waits" // or later: then the write is carried to its end
+)
+
+var errOfDeed = errors.New("the deed fails")
 
 var deeds = rapid.Custom(func(t *rapid.T) deed {
 	return deed{
 		Execution: rapid.IntRange(0, 1).Draw(t, "execution"),
 		Event:     rapid.SampledFrom(allEvents).Draw(t, "event"),
 		Stale:     rapid.Bool().Draw(t, "stale"),
+		Manner:    rapid.SampledFrom([]string{"", "", "", "", "", fails, panics, spoils, spoilsQuiet, orphans, gaveUp, givesUp}).Draw(t, "manner"),
 	}
 })
 
@@ -43,6 +58,7 @@ const workers = 4
 
 func TestWhateverWorkersTryOnlyListedStepsHappenEachOnceWithItsEvent(t *testing.T) {
 	f := newFixture(t)
+	f.spoilable()
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
@@ -70,6 +86,26 @@ func TestWhateverWorkersTryOnlyListedStepsHappenEachOnceWithItsEvent(t *testing.
 		checkAgainstModel(rt, f.Ledger, before, ids, steps)
 	})
 	verify(t, f.Ledger)
+	var accidents, orphaned int
+	err := f.raw().QueryRow("SELECT (SELECT count(*) FROM sources WHERE last_error <> ''), (SELECT count(*) FROM projects WHERE project = 'orphan')").Scan(&accidents, &orphaned)
+	if err != nil || accidents != 0 || orphaned != 0 {
+		t.Errorf("%d sources were written to outside of a transaction, %d orphans are there, %v", accidents, orphaned, err)
+	}
+	if stats := f.WriterStats(); stats.Replays == 0 || stats.Groups == stats.Sizes[0] {
+		t.Errorf("nothing shared a transaction, or nothing was run again: %+v", stats)
+	}
+}
+
+// spoilable makes a table whose trigger ends the transaction, as a disk error would.
+func (f *fixture) spoilable() {
+	f.Helper()
+	f.write(func(tx *Tx) error {
+		if _, err := tx.exec("table", "CREATE TABLE spoilt (x)"); err != nil {
+			return err
+		}
+		_, err := tx.exec("trigger", "CREATE TRIGGER spoil BEFORE INSERT ON spoilt BEGIN SELECT RAISE(ROLLBACK, 'ends all'); END")
+		return err
+	})
 }
 
 // work tries the deeds and tells which steps were made. A conflict is an answer, all else a failure.
@@ -87,19 +123,67 @@ func work(l *Ledger, ids []string, plan []deed) ([]accepted, error) {
 		}
 		from := seen[id]
 		to := from
-		err := l.Write(context.Background(), func(tx *Tx) (err error) {
+		err := do(l, d.Manner, func(tx *Tx) (err error) {
 			to, err = tx.Move(from, d.Event, Step{Actor: person, Why: "property"})
 			return err
 		})
 		switch {
+		case err == nil && d.Manner != "" && d.Manner != givesUp:
+			return made, fmt.Errorf("it was told that all went well, though %s", d.Manner)
 		case err == nil:
 			made = append(made, accepted{id, from.State, to.State, d.Event, to.Attempt, to.Version})
 			seen[id] = to
-		case !errors.Is(err, fault.Conflict):
+		case !errors.Is(err, fault.Conflict) && d.Manner == "":
 			return made, err
 		}
 	}
 	return made, nil
+}
+
+// do writes in a manner and tells what the caller was told.
+func do(l *Ledger, manner string, step func(tx *Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	switch manner {
+	case gaveUp:
+		cancel()
+	case givesUp:
+		go cancel()
+	}
+	return l.Write(ctx, func(tx *Tx) error {
+		if err := step(tx); err != nil {
+			return err
+		}
+		return misbehave(tx, manner)
+	})
+}
+
+func misbehave(tx *Tx, manner string) (err error) {
+	switch manner {
+	case fails:
+		return errOfDeed
+	case panics:
+		panic("the deed panics")
+	case spoils, spoilsQuiet:
+		_, err = tx.exec("spoil", "INSERT INTO spoilt VALUES (1)")
+		if err == nil {
+			return errors.New("it was not spoilt")
+		}
+		if manner == spoilsQuiet {
+			_, _ = tx.exec("go on", "UPDATE sources SET last_error = 'by accident'")
+			return nil
+		}
+	case orphans:
+		if _, err = tx.exec("defer", "PRAGMA defer_foreign_keys = ON"); err == nil {
+			_, err = tx.exec("orphan", "INSERT INTO projects (project, revision, created_at) VALUES ('orphan', 7, '2026')")
+		}
+	}
+	return err
 }
 
 // checkAgainstModel replays the event log: per execution, each event must be a step of the table from

@@ -24,8 +24,10 @@ var errReadAge = errors.New("it took too long")
 
 // readings are the reads that are going on.
 type readings struct {
-	age  time.Duration
-	cuts atomic.Int64
+	age    time.Duration // maxReadAge
+	least  time.Duration // minReadAge
+	maxLog int64         // maxWAL
+	cuts   atomic.Int64
 
 	mu   sync.Mutex
 	open map[*reading]struct{}
@@ -37,7 +39,7 @@ type reading struct {
 }
 
 func newReadings() *readings {
-	return &readings{age: maxReadAge, open: map[*reading]struct{}{}}
+	return &readings{age: maxReadAge, least: minReadAge, maxLog: maxWAL, open: map[*reading]struct{}{}}
 }
 
 // begin bounds a read. done must be called at its end. Without readings, inside of a transaction that is
@@ -72,12 +74,15 @@ func (r *readings) cut(x *reading) {
 	}
 }
 
-// cutOld ends the reads that are older than age.
-func (r *readings) cutOld(age time.Duration) {
+// cutOld ends the reads that keep a log of that size, but for those that have just begun.
+func (r *readings) cutOld(log int64) {
+	if log <= r.maxLog {
+		return
+	}
 	var old []*reading
 	r.mu.Lock()
 	for x := range r.open {
-		if time.Since(x.begun) > age {
+		if time.Since(x.begun) >= r.least {
 			old = append(old, x)
 		}
 	}
@@ -92,7 +97,7 @@ func (r *readings) ageError(ctx context.Context, path string, err error) error {
 	if err == nil || r == nil || !errors.Is(context.Cause(ctx), errReadAge) {
 		return err
 	}
-	return fault.Wrap(fault.Unavailable, errReadAge, fmt.Sprintf("read ledger %s: a read ends after %s, or after %s when the log of writes has grown past %d MB", path, r.age, minReadAge, maxWAL>>20),
+	return fault.Wrap(fault.Unavailable, errReadAge, fmt.Sprintf("read ledger %s: a read ends after %s, or after %s when the log of writes has grown past %d MB", path, r.age, r.least, r.maxLog>>20),
 		"ask for less at once")
 }
 
