@@ -18,7 +18,6 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"beampipe/fault"
-	"beampipe/provenance"
 )
 
 // How a copy is made: so many pages at once, and between them a pause for those who wait for the disk.
@@ -119,8 +118,11 @@ func writeCopy(ctx context.Context, db *sql.DB, from, to string, progress func(d
 		return BackupReport{}, err
 	}
 	defer part.drop()
-	head, err := copyDatabase(ctx, db, part.part, progress)
-	if err != nil {
+	var head Head
+	if err := copyDatabase(ctx, db, part.part, progress, func(tx *sql.Tx) (err error) {
+		head, err = headOn(ctx, tx)
+		return err
+	}); err != nil {
 		return BackupReport{}, copyError(what, err)
 	}
 	report, err := checkCopy(ctx, part.part)
@@ -160,24 +162,24 @@ func databaseBytes(path string) (n int64) {
 	return n
 }
 
-// copyDatabase copies the pages of one instant into an empty file and gives the last event of that instant.
-func copyDatabase(ctx context.Context, db *sql.DB, to string, progress func(done, total int64)) (head Head, err error) {
+// copyDatabase copies the pages of one instant into an empty file; look is given that instant first.
+func copyDatabase(ctx context.Context, db *sql.DB, to string, progress func(done, total int64), look func(tx *sql.Tx) error) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return head, err
+		return err
 	}
 	defer conn.Close()
 	// In one read transaction all steps are of one instant. Without it each write of another process would
 	// begin the copy anew.
 	tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return head, err
+		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing was written
-	if head, err = headOn(ctx, tx); err != nil {
-		return head, err
+	if err := look(tx); err != nil {
+		return err
 	}
-	err = conn.Raw(func(driverConn any) error {
+	return conn.Raw(func(driverConn any) error {
 		c, ok := driverConn.(interface {
 			NewBackup(uri string) (*sqlite.Backup, error)
 		})
@@ -197,7 +199,6 @@ func copyDatabase(ctx context.Context, db *sql.DB, to string, progress func(done
 		}
 		return errors.Join(singleFile(ctx, copied), copied.Close())
 	})
-	return head, err
 }
 
 func stepAll(ctx context.Context, b *sqlite.Backup, progress func(done, total int64)) error {
@@ -264,7 +265,7 @@ func checkCopy(ctx context.Context, path string) (BackupReport, error) {
 	if err := db.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version").Scan(&report.SchemaVersion); err != nil {
 		return report, readError(path, "schema version", err)
 	}
-	if report.Head, err = verifyFile(ctx, db, path); err != nil {
+	if report.Head, err = verifyFile(ctx, path, nil); err != nil {
 		return report, err
 	}
 	report.Bytes, report.SHA256, err = digestFile(path)
@@ -293,14 +294,18 @@ func checkPages(ctx context.Context, db *sql.DB, pragma string) error {
 	return err
 }
 
-// verifyFile walks the chain of a file that only we have open and gives its last event.
-func verifyFile(ctx context.Context, db *sql.DB, path string) (Head, error) {
-	var chain provenance.Verifier
-	if err := (View{ctx: ctx, q: db, path: path}).EachEvent(chain.Next); err != nil {
-		return Head{}, fault.Wrap(fault.Invalid, err, "its provenance log is broken", "")
+// verifyFile verifies the provenance log of a file and gives its last event.
+func verifyFile(ctx context.Context, path string, progress func(done, total int64)) (head Head, err error) {
+	l, err := OpenReader(ctx, path, Options{})
+	if err != nil {
+		return Head{}, err
 	}
-	seq, hash := chain.Head()
-	return Head{seq, hash}, nil
+	defer func() { err = errors.Join(err, l.Close()) }()
+	found, err := l.Verify(ctx, VerifyOptions{Progress: progress})
+	if err == nil && found.Finding != nil {
+		err = fault.New(fault.Invalid, "its provenance log is broken: "+found.Finding.Detail, "")
+	}
+	return found.Head, err
 }
 
 func digestFile(path string) (int64, string, error) {

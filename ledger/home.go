@@ -159,13 +159,13 @@ func (tx *Tx) setInfo(key, value string) error {
 
 // MarkRestored says that the ledger is a copy that was put back: it is paused until it is adopted. The
 // event ledger.restored is part of it.
-func (tx *Tx) MarkRestored(from, actor string) error {
+func (tx *Tx) MarkRestored(from, reason, actor string) error {
 	for _, kv := range [][2]string{{infoRestored, from}, {infoRestAt, Stamp(tx.now)}, {infoRestBy, actor}} {
 		if err := tx.setInfo(kv[0], kv[1]); err != nil {
 			return err
 		}
 	}
-	return tx.Append(provenance.Event{Type: provenance.LedgerRestored, Actor: actor}, map[string]any{"from": from})
+	return tx.Append(provenance.Event{Type: provenance.LedgerRestored, Actor: actor}, map[string]any{"from": from, "reason": reason})
 }
 
 // Adoption is what Adopt records.

@@ -111,7 +111,7 @@ func TestARestoredLedgerIsPausedUntilItIsAdopted(t *testing.T) {
 		if _, _, err := tx.TryClaim(ClaimExecution, "execution:x", "gone", "", 1e15); err != nil {
 			return err
 		}
-		return tx.MarkRestored("/backups/monday.db", person)
+		return tx.MarkRestored("/backups/monday.db", "the disk died", person)
 	})
 	p := pauseOf(t, f.Ledger)
 	if p.Code != PausedRestored || !strings.Contains(p.Reason, "/backups/monday.db on 2026-11-20") {

@@ -45,6 +45,8 @@ type Options struct {
 	HostID  string             // which machine this is; "" = MachineID()
 	Holding bool               // the caller holds the daemon's lock on this ledger
 	Pass    func(point string) // told at each named point of a write; tests end the process there. nil = nobody
+
+	private bool // nobody else knows of the file: it is upgraded without a copy
 }
 
 // Rebuilder makes an artifact again from its recipe. content gives what the recipe names by digest.

@@ -60,7 +60,7 @@ func migrateWith(ctx context.Context, path string, o Options, files fs.FS, more 
 		}
 		if there, err := hasEvents(ctx, db, have); err != nil {
 			return openError(path, err)
-		} else if there {
+		} else if there && !o.private {
 			return upgrade(ctx, path, o, db, provider)
 		}
 		if _, err = provider.Up(ctx); err == nil {
