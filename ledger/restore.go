@@ -74,7 +74,7 @@ func Restore(ctx context.Context, from, to string, o RestoreOptions) (report Res
 		return report, fault.Wrap(fault.KindOf(err), err, what, "nothing was changed; take another backup")
 	}
 	report.At, report.From, report.Ledger = o.Now().UTC().Truncate(time.Millisecond), from, to
-	if report.Kept, err = replace(ctx, staged, to, o); err != nil {
+	if report.Kept, err = replace(ctx, staged, to, report.At, o.Pass); err != nil {
 		return report, fault.Wrap(fault.KindOf(err), err, what, "")
 	}
 	return report, nil
@@ -198,15 +198,15 @@ func leaveWAL(ctx context.Context, path string) error {
 }
 
 // replace puts the staged file in the place of the ledger and gives the name under which that is kept.
-func replace(ctx context.Context, staged, to string, o RestoreOptions) (kept string, err error) {
+func replace(ctx context.Context, staged, to string, now time.Time, pass func(string)) (kept string, err error) {
 	present, err := os.Stat(to)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return "", putNew(staged, to, o)
+		return "", putNew(staged, to, now, pass)
 	case err != nil:
 		return "", fault.Wrap(fault.Unavailable, err, "look at the present ledger", "")
 	}
-	if kept, err = keptName(to, o.Now()); err != nil {
+	if kept, err = keptName(to, now); err != nil {
 		return "", err
 	}
 	db, err := sql.Open("sqlite", fileURI(to, url.Values{"mode": {"rw"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", exclusiveWait.Milliseconds()), "locking_mode(EXCLUSIVE)", "synchronous(FULL)"}}))
@@ -217,7 +217,7 @@ func replace(ctx context.Context, staged, to string, o RestoreOptions) (kept str
 	defer db.Close()
 	err = takeAlone(ctx, db, to)
 	if TroubleOf(err) == TroubleDamaged || TroubleOf(err) == TroubleUnavailable {
-		return kept, errors.Join(db.Close(), replaceDamaged(staged, to, kept, o))
+		return kept, errors.Join(db.Close(), replaceDamaged(staged, to, kept, pass))
 	}
 	if err != nil {
 		return "", err
@@ -233,12 +233,12 @@ func replace(ctx context.Context, staged, to string, o RestoreOptions) (kept str
 	if err := part.finish(); err != nil {
 		return "", err
 	}
-	o.Pass("restore.kept_old")
+	pass("restore.kept_old")
 	// From here on it is carried to its end.
 	if err := overwrite(context.WithoutCancel(ctx), db, staged); err != nil {
 		return kept, fault.Wrap(fault.Unavailable, err, "write over the ledger", "the ledger is as it was")
 	}
-	o.Pass("restore.replaced")
+	pass("restore.replaced")
 	return kept, db.Close()
 }
 
@@ -259,10 +259,10 @@ func takeAlone(ctx context.Context, db *sql.DB, path string) error {
 
 // putNew puts the staged file where there is no ledger. A write-ahead log of one that is gone would be taken
 // for the new one's.
-func putNew(staged, to string, o RestoreOptions) error {
+func putNew(staged, to string, now time.Time, pass func(string)) error {
 	var errs []error
 	for _, end := range []string{"-wal", "-journal"} {
-		if err := os.Rename(to+end, fmt.Sprintf("%s.before-restore-%s%s", to, o.Now().UTC().Format(keptFormat), end)); !errors.Is(err, os.ErrNotExist) {
+		if err := os.Rename(to+end, fmt.Sprintf("%s.before-restore-%s%s", to, now.UTC().Format(keptFormat), end)); !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
@@ -271,14 +271,14 @@ func putNew(staged, to string, o RestoreOptions) error {
 		err = os.Rename(staged, to)
 	}
 	if err == nil {
-		o.Pass("restore.replaced")
+		pass("restore.replaced")
 		err = syncFile(filepath.Dir(to))
 	}
 	return fault.Wrap(fault.Unavailable, err, "put the copy in place", "see to the folder of "+to)
 }
 
 // replaceDamaged puts the staged file in the place of one that SQLite cannot read, which is kept with its log.
-func replaceDamaged(staged, to, kept string, o RestoreOptions) error {
+func replaceDamaged(staged, to, kept string, pass func(string)) error {
 	for _, end := range []string{"-wal", "-journal", ""} {
 		if err := os.Link(to+end, kept+end); err != nil && (end == "" || !errors.Is(err, os.ErrNotExist)) {
 			return fault.Wrap(fault.Unavailable, err, "keep the damaged ledger as "+kept, "move it away by hand, then try again")
@@ -288,7 +288,7 @@ func replaceDamaged(staged, to, kept string, o RestoreOptions) error {
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "keep the damaged ledger as "+kept, "")
 	}
-	o.Pass("restore.kept_old")
+	pass("restore.kept_old")
 	for _, end := range []string{"-wal", "-shm", "-journal"} { // they are kept, and must not be taken for the new one's
 		if err := os.Remove(to + end); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fault.Wrap(fault.Unavailable, err, "take the log of the damaged ledger away", "")
@@ -297,7 +297,7 @@ func replaceDamaged(staged, to, kept string, o RestoreOptions) error {
 	if err := os.Rename(staged, to); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "put the copy in place", "")
 	}
-	o.Pass("restore.replaced")
+	pass("restore.replaced")
 	return fault.Wrap(fault.Unavailable, syncFile(filepath.Dir(to)), "put the copy in place", "")
 }
 

@@ -52,7 +52,7 @@ func (w *world) putBack(raw []byte, marked bool) {
 	must(w.t, os.WriteFile(path, raw, 0o600))
 	w.open()
 	if marked {
-		must(w.t, w.ledger.Write(context.Background(), func(tx *ledger.Tx) error { return tx.MarkRestored("an older copy", "user:test") }))
+		must(w.t, w.ledger.Write(context.Background(), func(tx *ledger.Tx) error { return tx.MarkRestored("an older copy", "test", "user:test") }))
 	}
 }
 

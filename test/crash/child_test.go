@@ -51,6 +51,11 @@ func obey(o order) error {
 	if c.diary, err = openDiary(o.Diary); err != nil {
 		return err
 	}
+	if o.Task == taskRestore { // which is done to a ledger that nobody has open
+		err := restoreBackup(context.Background(), o.Ledger, c.pass)
+		<-ctx.Done()
+		return err
+	}
 	if c.Ledger, err = ledger.Create(context.Background(), o.Ledger, ledger.Options{Pass: c.pass, HostID: host}); err != nil {
 		return err
 	}

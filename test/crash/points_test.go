@@ -61,6 +61,7 @@ var scenarios = map[string]scenario{
 	"backup":     {begin: newBook, most: 4, run: (*book).dieInBackup},
 	"upgrade":    {begin: oldBook, most: 1, run: (*book).dieInUpgrade},
 	"prune":      {begin: oldBook, most: 1, run: (*book).dieInPrune},
+	"restore":    {begin: oldBook, most: 1, run: (*book).dieInRestore},
 }
 
 // TestAProcessThatIsKilledAtANamedPointLosesNothing kills at every point, at the first time and later.
