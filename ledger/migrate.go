@@ -43,6 +43,9 @@ func migrateWith(ctx context.Context, path string, o Options, files fs.FS, more 
 	if err != nil {
 		return err
 	}
+	if err := readVersions(ctx, db); err != nil {
+		return openError(path, err)
+	}
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithGoMigrations(more...))
 	if err != nil {
 		return fmt.Errorf("ledger migrations: %w", err)
@@ -70,6 +73,18 @@ func migrateWith(ctx context.Context, path string, o Options, files fs.FS, more 
 		empty = false // another process may have made the same step at the same time: look again
 	}
 	return err
+}
+
+// readVersions reads the table of migrations, if there is one: goose takes one that is damaged for one that
+// is missing, and would make it.
+func readVersions(ctx context.Context, db *sql.DB) error {
+	var there bool
+	err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'goose_db_version')").Scan(&there)
+	if err != nil || !there {
+		return err
+	}
+	var rows int64
+	return db.QueryRowContext(ctx, "SELECT count(*) FROM goose_db_version").Scan(&rows)
 }
 
 func newerError(path string, have, known int64) error {
