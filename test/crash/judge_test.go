@@ -104,24 +104,27 @@ func (b *book) report() {
 func (b *book) examine() {
 	b.Helper()
 	b.open(func(l *ledger.Ledger) {
-		b.check("verify", b.verify(l))
+		b.check("soundness", b.soundness(l))
 		b.check("history", l.Snapshot(b.Context(), b.history))
 		b.check("claims", b.claims(l))
 	})
 	b.check("structure", b.structureOf(b.path))
 }
 
-// verify asks the ledger itself whether its log is whole, and whether the witness agrees.
-func (b *book) verify(l *ledger.Ledger) error {
-	v, err := l.Verify(b.Context(), ledger.VerifyOptions{})
+// soundness asks the ledger itself about all that it holds. Nothing may be found; a note is no finding, and
+// none is expected.
+func (b *book) soundness(l *ledger.Ledger) error {
+	report, err := l.Check(b.Context(), ledger.CheckOptions{})
 	if err != nil {
 		return err
 	}
-	if v.Finding != nil {
-		b.found("%s: %s", v.Finding.Problem, v.Finding.Detail)
-	}
-	if v.Witness.State != ledger.WitnessAgrees {
-		b.found("witness: %+v", v.Witness)
+	for _, step := range report.Steps {
+		for _, text := range append(step.Findings, step.Notes...) {
+			b.found("check, step %s: %s", step.Name, text)
+		}
+		if !step.OK && len(step.Findings) == 0 {
+			b.found("check, step %s: not sound, and it does not say why", step.Name)
+		}
 	}
 	return nil
 }

@@ -160,5 +160,8 @@ func (r remains) judgeHarm(t *testing.T, h harm) (lost bool) {
 	case lost && (v.Finding == nil || v.Finding.Problem != provenance.TailMissing || v.Finding.Seq != seq+1 || v.Witness.State != ledger.WitnessBehind):
 		t.Errorf("%s: events %d to %d are lost, and it is said: %+v, %+v", h.name, seq+1, r.told.Seq, v.Finding, v.Witness)
 	}
+	if pause, err := l.Paused(t.Context()); err != nil || (pause.Code == ledger.PausedWentBack) != lost {
+		t.Errorf("%s: lost %v, paused: %+v, %v", h.name, lost, pause, err)
+	}
 	return lost
 }
