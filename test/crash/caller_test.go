@@ -169,7 +169,9 @@ func (c *caller) admit(ctx context.Context, s ledger.Source) error {
 func (c *caller) possible(e ledger.Execution) (event ledger.Event, ok bool) {
 	var events []ledger.Event
 	for _, t := range ledger.Transitions() {
-		if t.From == e.State && !(t.Event == ledger.EventSubmit && e.Held != nil) {
+		// What is held is not submitted, and what was never submitted has no outputs to be looked at again.
+		blocked := t.Event == ledger.EventSubmit && e.Held != nil || t.Event == ledger.EventRecheck && e.SubmissionID == ""
+		if t.From == e.State && !blocked {
 			events = append(events, t.Event)
 		}
 	}
