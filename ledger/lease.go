@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"beampipe/fault"
+	"beampipe/provenance"
 )
 
 // Limits of leases.
@@ -135,9 +136,16 @@ func (c *Candidate) inTheWay(h Leader, now time.Time) bool {
 }
 
 func (tx *Tx) takeLease(ls *Lease) error {
-	return tx.execOne("take the lease", `UPDATE daemon_lease SET epoch = ?, owner = ?, host = ?, host_name = ?, pid = ?, process = ?, version = ?, taken_at = ?, expires_at = ?
-		WHERE epoch = ?`, ls.epoch, ls.owner, ls.ledger.hostID, hostName(), os.Getpid(), process(os.Getpid()), programVersion(),
+	pid := os.Getpid()
+	err := tx.execOne("take the lease", `UPDATE daemon_lease SET epoch = ?, owner = ?, host = ?, host_name = ?, pid = ?, process = ?, version = ?, taken_at = ?, expires_at = ?
+		WHERE epoch = ?`, ls.epoch, ls.owner, ls.ledger.hostID, hostName(), pid, process(pid), programVersion(),
 		Stamp(tx.now), Stamp(tx.now.Add(ls.ttl)), ls.epoch-1)
+	if err != nil {
+		return err
+	}
+	return tx.Append(provenance.Event{Type: provenance.DaemonLeads, Actor: provenance.ActorDaemon}, map[string]any{
+		"epoch": ls.epoch, "owner": ls.owner, "host_id": ls.ledger.hostID, "host_name": hostName(), "pid": pid, "version": programVersion(),
+	})
 }
 
 // programVersion is what this binary was built from, in one word.
@@ -181,8 +189,11 @@ func (ls *Lease) Renew(ctx context.Context) error {
 // new owner. The Ledger can be written to as before it led.
 func (ls *Lease) Release(ctx context.Context) error {
 	err := ls.ledger.Write(ctx, func(tx *Tx) error {
-		_, err := tx.exec("give the lease back", "UPDATE daemon_lease SET owner = '', expires_at = ? WHERE epoch = ? AND owner = ?", Stamp(tx.now), ls.epoch, ls.owner)
-		return err
+		n, err := tx.exec("give the lease back", "UPDATE daemon_lease SET owner = '', expires_at = ? WHERE epoch = ? AND owner = ?", Stamp(tx.now), ls.epoch, ls.owner)
+		if err != nil || n == 0 { // it is somebody else's
+			return err
+		}
+		return tx.Append(provenance.Event{Type: provenance.DaemonEnded, Actor: provenance.ActorDaemon}, map[string]any{"epoch": ls.epoch, "owner": ls.owner})
 	})
 	select {
 	case <-ls.lost:

@@ -135,6 +135,20 @@ func (w *witness) note(h Head, now time.Time) {
 	}
 }
 
+// keeps tells whether the file is left as it is, because it speaks against the ledger.
+func (w *witness) keeps() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.kept
+}
+
+// goOn lets the file be written again: another process has begun it anew.
+func (w *witness) goOn() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept, w.last = false, 0
+}
+
 // trouble says why the last head could not be noted; "" when it could.
 func (w *witness) trouble() string {
 	w.mu.Lock()

@@ -111,6 +111,17 @@ func TestALedgerThatWentBackIsFoundHoweverFarItGoesOn(t *testing.T) {
 	f.wantWitness(WitnessAgrees, f.head())
 }
 
+func TestAProcessGoesOnToWitnessWhenAnotherHasRenewedTheFile(t *testing.T) {
+	f := goBack(t)
+	if err := f.create(f.Path()).RenewWitness(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		f.event(1)
+		f.wantWitness(WitnessAgrees, f.head())
+	}
+}
+
 func TestALedgerThatLosesItsTailWhileItIsOpenIsFound(t *testing.T) {
 	f := newFixture(t)
 	f.event(10)

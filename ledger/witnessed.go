@@ -139,8 +139,21 @@ func (l *Ledger) openWitness(ctx context.Context) error {
 		return err
 	}
 	l.witness.kept = state.Lost()
-	l.onCommit = func(h Head) { l.witness.note(h, l.Now()) }
+	l.onCommit = l.note
 	return nil
+}
+
+// note tells the witness file what was made durable. As long as the file speaks against the ledger it is
+// looked at each time: a person may have renewed it with another process.
+func (l *Ledger) note(h Head) {
+	if l.witness.keeps() {
+		state, err := l.Witness()
+		if err != nil || state.Lost() {
+			return
+		}
+		l.witness.goOn()
+	}
+	l.witness.note(h, l.Now())
 }
 
 // RenewWitness begins the witness file anew from the ledger as it is now: after a restore, or when a person
