@@ -30,7 +30,7 @@ func (c *Local) AdoptLedger(ctx context.Context, q AdoptRequest) (Adoption, erro
 	if err := needReason(what, q.Reason); err != nil && !q.DryRun {
 		return Adoption{}, err
 	}
-	answer := Adoption{At: c.now(), To: c.ledger.Here()}
+	answer := Adoption{At: c.now(), To: c.ledger.Here(), Found: execution.NothingFound()}
 	var err error
 	if answer.From, err = c.ledger.View(ctx).Home(); err != nil {
 		return answer, err

@@ -107,7 +107,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.systemd.ready()
 	err = drive.Run(ctx, drive.Standby(d.tryLock, standbyPause, leadership{d}))
-	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+	if ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err())) {
 		err = nil // it was asked to end while it stood by
 	}
 	d.web.stop()

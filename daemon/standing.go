@@ -44,6 +44,7 @@ func (s *standing) set(state State, reason string) {
 	case before == now:
 	case state == StatePaused || state == StateTrouble:
 		s.log.Warn("daemon takes no work", "state", state, "because", reason)
+	case state == StateStarting:
 	case reason != "":
 		s.log.Info("daemon "+string(state), "because", reason)
 	default:

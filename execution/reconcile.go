@@ -34,6 +34,11 @@ type Reconciliation struct {
 	Poll      PollResult   `json:"poll"`
 }
 
+// NothingFound is the answer before anything was asked.
+func NothingFound() Reconciliation {
+	return Reconciliation{Places: []AskedPlace{}, Strangers: []Outside{}, Behind: []Outside{}}
+}
+
 // AskedPlace is a place that was asked what it has. Its Error says why what it has is not known.
 type AskedPlace struct {
 	Target   string `json:"target"`
@@ -121,7 +126,7 @@ func (r Reconciliation) stops() error {
 
 // survey asks the places.
 func (e *Engine) survey(ctx context.Context, o ReconcileOptions) (Reconciliation, error) {
-	r := Reconciliation{Places: []AskedPlace{}, Strangers: []Outside{}, Behind: []Outside{}}
+	r := NothingFound()
 	v := e.ledger.View(ctx)
 	inUse, err := v.ProfilesInUse()
 	if err != nil {

@@ -97,17 +97,25 @@ func Create(ctx context.Context, path string, o Options) (*Ledger, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "create ledger "+path, "")
 	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, folderError(path)
-	}
-	// A folder that is missing is more often a slip of the pen than a wish.
-	folder := filepath.Dir(path)
-	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
-		return nil, fault.New(fault.Invalid, fmt.Sprintf("create ledger %s: %s is not a directory", path, folder), "name a file in a folder")
-	} else if err != nil {
-		return nil, fault.New(fault.NotFound, fmt.Sprintf("create ledger %s: there is no folder %s", path, folder), "make the folder first, or name another with --ledger FILE or BEAMPIPE_LEDGER")
+	if err := checkPlace(path); err != nil {
+		return nil, err
 	}
 	return open(ctx, path, o, true)
+}
+
+// checkPlace refuses a path that no ledger can be at. A folder that is missing is more often a slip of the pen
+// than a wish.
+func checkPlace(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return folderError(path)
+	}
+	folder := filepath.Dir(path)
+	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+		return fault.New(fault.Invalid, fmt.Sprintf("create ledger %s: %s is not a directory", path, folder), "name a file in a folder")
+	} else if err != nil {
+		return fault.New(fault.NotFound, fmt.Sprintf("create ledger %s: there is no folder %s", path, folder), "make the folder first, or name another with --ledger FILE or BEAMPIPE_LEDGER")
+	}
+	return nil
 }
 
 // Open opens an existing ledger. It is a NotFound error when the file is not there: only a few

@@ -20,6 +20,9 @@ func lockPath(ledgerPath string) string { return ledgerPath + ".lock" }
 // LockDaemon takes the daemon's lock beside the ledger file. It is a Conflict error while another
 // process holds it.
 func LockDaemon(ledgerPath string) (*DaemonLock, error) {
+	if err := checkPlace(ledgerPath); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(lockPath(ledgerPath), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "lock ledger "+ledgerPath, "give the user of this process write access to its folder")

@@ -36,5 +36,5 @@ func TestOneDaemonHoldsTheLockOfALedger(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = LockDaemon(filepath.Join(path, "none", "beampipe.db"))
-	wantKind(t, err, fault.Unavailable, "none")
+	wantKind(t, err, fault.NotFound, "none")
 }

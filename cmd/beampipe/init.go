@@ -51,7 +51,7 @@ func initLedger(ctx context.Context, a *app) (initialised, error) {
 		return initialised{}, fault.Wrap(fault.Invalid, err, "make ledger "+path, "")
 	}
 	info, err := os.Stat(absolute)
-	l, openErr := ledger.Create(ctx, absolute, ledger.Options{})
+	l, openErr := ledger.Create(ctx, absolute, ledger.Options{HostID: a.getenv(hostVariable)})
 	if openErr != nil {
 		return initialised{}, openErr
 	}
