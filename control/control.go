@@ -19,6 +19,8 @@ type Control interface {
 	Ticks
 	Graphs
 	Archives
+	Traces
+	Outputs
 	Adopting
 	Verifying
 	Exports

@@ -63,6 +63,8 @@ type ExecutionDetail struct {
 	Execution    ledger.Execution     `json:"execution"`
 	RunRecord    any                  `json:"beampipe_run_record,omitempty"`
 	Artifacts    []ledger.Artifact    `json:"artifacts"`
+	Products     int                  `json:"products"`
+	Withdrawn    int                  `json:"withdrawn_products,omitempty"` // of them
 	Observations []ledger.Observation `json:"observations"`
 }
 

@@ -67,6 +67,9 @@ func (c *Local) ShowExecution(ctx context.Context, id string) (ExecutionDetail, 
 	if d.Artifacts, err = v.Artifacts(e.ID); err != nil {
 		return d, err
 	}
+	if d.Products, d.Withdrawn, err = v.CountProducts(e.ID); err != nil {
+		return d, err
+	}
 	d.Observations, err = v.Observations(e.ID)
 	return d, err
 }

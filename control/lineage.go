@@ -182,8 +182,11 @@ func (b lineageBuilder) attempt(p execution.PlaceRecord) {
 	}
 	software := b.h.software[p.SessionID]
 	for _, name := range slices.Sorted(maps.Keys(software)) {
-		node := "software:" + name + "@" + software[name]
-		b.Add(provenance.Node{ID: node, Kind: provenance.NodeSoftware, Label: name + " " + software[name], Attributes: attributes("name", name, "version", software[name])})
+		node, label := "software:"+name+"@"+software[name], name+" "+software[name]
+		if strings.HasPrefix(software[name], name) {
+			label = software[name] // go1.26, which says it itself
+		}
+		b.Add(provenance.Node{ID: node, Kind: provenance.NodeSoftware, Label: label, Attributes: attributes("name", name, "version", software[name])})
 		b.Link(id, provenance.AssociatedWith, node)
 	}
 }
@@ -250,7 +253,7 @@ func (b lineageBuilder) dataset(source, sbid, name string, record map[string]any
 	id := fmt.Sprintf("dataset:%s/%s/%s", project, sbid, name)
 	a := attributes("sbid", sbid, "source_identifier", source, "query", query)
 	if row != nil {
-		a["row"] = row
+		a["row"], a["columns"] = row, b.mappedColumns(row)
 	}
 	b.Add(provenance.Node{ID: id, Kind: provenance.NodeDataset, Label: name, Attributes: a})
 	b.Link(manifest, provenance.DerivedFrom, id)
@@ -273,6 +276,19 @@ func (b lineageBuilder) dataset(source, sbid, name string, record map[string]any
 			b.Link(evaluation, provenance.DerivedFrom, answer)
 		}
 	}
+}
+
+// mappedColumns names those columns of a row that the field map takes, sorted.
+func (b lineageBuilder) mappedColumns(row map[string]string) []string {
+	used := map[string]bool{}
+	for _, m := range b.h.project.Discovery.PrepareMetadata.FieldMap {
+		for name := range row {
+			if strings.EqualFold(name, m.From) {
+				used[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(used))
 }
 
 func (b lineageBuilder) answerID(source string) string {

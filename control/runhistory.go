@@ -23,6 +23,7 @@ const (
 // runHistory is all that the ledger has of one execution, read at one instant. Pieces that are not there,
 // of a run of an older version or one that was not prepared yet, are nil, and told in gaps.
 type runHistory struct {
+	view      ledger.View
 	execution ledger.Execution
 	config    ledger.Config
 	project   *configs.Project
@@ -58,7 +59,7 @@ func (h *runHistory) gap(format string, args ...any) {
 
 // history reads an execution for tracing.
 func (c *Local) history(ctx context.Context, v ledger.View, id string) (*runHistory, error) {
-	h := &runHistory{artifacts: map[string]ledger.Artifact{}, software: map[string]map[string]string{}, origins: map[string]*discovery.Origins{}}
+	h := &runHistory{view: v, artifacts: map[string]ledger.Artifact{}, software: map[string]map[string]string{}, origins: map[string]*discovery.Origins{}}
 	for _, read := range []func(v ledger.View, id string) error{h.readRow, h.readArtifacts, h.readProducts, h.readSoftware} {
 		if err := ctx.Err(); err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "trace execution "+id, "")

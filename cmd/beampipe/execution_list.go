@@ -13,7 +13,7 @@ func newExecutionListCmd(a *app) *cobra.Command {
 	var q control.ExecutionQuery
 	var states []string
 	var held, all bool
-	inputs := map[string]*string{ledger.InputSBID: new(string), ledger.InputDataset: new(string), ledger.InputEvaluation: new(string)}
+	var input inputFlags
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Runs, the newest first",
@@ -35,14 +35,8 @@ are. --since and --until go by the time at which a run was made: a time in UTC, 
 			if held {
 				q.Held = &held
 			}
-			for kind, value := range inputs {
-				if *value == "" {
-					continue
-				}
-				if q.Input != nil {
-					return usagef("execution list: give one of --sbid, --dataset and --evaluation-file")
-				}
-				q.Input = &ledger.Input{Kind: kind, Value: *value}
+			if q.Input, err = input.input("execution list"); err != nil {
+				return err
 			}
 			return a.pages(all, &q.Limit, func() (bool, string, error) {
 				answer, err := c.ListExecutions(ctx, q)
@@ -66,9 +60,7 @@ are. --since and --until go by the time at which a run was made: a time in UTC, 
 	f.StringVar(&q.Target, "target", "", "only at this `PLACE`, as execution show names it")
 	f.BoolVar(&held, "held", false, "only held ones")
 	f.StringVar(&q.RerunOf, "rerun-of", "", "only those that run again what this execution ran: its `ID`")
-	f.StringVar(inputs[ledger.InputSBID], "sbid", "", "only made from this `SBID`")
-	f.StringVar(inputs[ledger.InputDataset], "dataset", "", "only made from this `DATASET`, by its dataset_id")
-	f.StringVar(inputs[ledger.InputEvaluation], "evaluation-file", "", "only made from this evaluation file: its `NAME`")
+	input.add(cmd, "only made from")
 	f.StringVar(&q.Since, "since", "", "only made at this `TIME` or later")
 	f.StringVar(&q.Until, "until", "", "only made before this `TIME`")
 	f.IntVar(&q.Limit, "limit", 50, "at most `N`")

@@ -122,6 +122,13 @@ func (p *page) executionDetail(d control.ExecutionDetail) {
 		rows = append(rows, []any{artifact.Kind, fmt.Sprintf("attempt %d", artifact.Attempt), short(artifact.SHA256), bytesText(artifact.Size), when(artifact.CreatedAt)})
 	}
 	p.titled("artifacts", rows)
+	if d.Products > 0 {
+		withdrawn := ""
+		if d.Withdrawn > 0 {
+			withdrawn = fmt.Sprintf(", %d withdrawn", d.Withdrawn)
+		}
+		p.field("products", "%s%s (beampipe outputs list %s)", count(d.Products, "file"), p.red(withdrawn), e.ID)
+	}
 	rows = nil
 	for _, o := range d.Observations {
 		rows = append(rows, []any{o.ObservedAt.UTC().Format(secondFormat), fmt.Sprintf("attempt %d", o.Attempt), o.Kind, o.State, cut(o.Reason, 80)})

@@ -11,6 +11,7 @@ func provenanceCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newProvenanceHeadCmd(a),
 		newProvenanceVerifyCmd(a),
+		newProvenanceTraceCmd(a),
 		newProvenanceExportCmd(a),
 	}
 }

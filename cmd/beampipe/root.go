@@ -67,7 +67,7 @@ func newRootCmd(a *app) *cobra.Command {
 	})
 	root.AddCommand(
 		newInitCmd(a), newProjectCmd(a), newProfileCmd(a), newSourceCmd(a), newDatasetCmd(a), newTickCmd(a), newPlanCmd(a), newExecutionCmd(a),
-		newGraphCmd(a), newTapCmd(a), newTimelineCmd(a), newHealthCmd(a), newLedgerCmd(a), newProvenanceCmd(a), newVersionCmd(a), newExitCodesTopic(),
+		newOutputsCmd(a), newGraphCmd(a), newTapCmd(a), newTimelineCmd(a), newHealthCmd(a), newLedgerCmd(a), newProvenanceCmd(a), newVersionCmd(a), newExitCodesTopic(),
 	)
 	root.AddCommand(wired(a)...)
 	return root
