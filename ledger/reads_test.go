@@ -135,10 +135,14 @@ func TestTheLogIsCutShortWhenNobodyWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		for range 40 {
-			if err := l.Write(context.Background(), wide); err != nil {
-				t.Fatal(err)
+		long := func(tx *Tx) (err error) {
+			for i := 0; i < 200 && err == nil; i++ {
+				err = wide(tx)
 			}
+			return err
+		}
+		if err := l.Write(context.Background(), long); err != nil {
+			t.Fatal(err)
 		}
 		if _, wal := l.Size(); wal <= maxIdleWAL {
 			t.Fatalf("a log of %d bytes shows nothing", wal)
@@ -146,6 +150,30 @@ func TestTheLogIsCutShortWhenNobodyWrites(t *testing.T) {
 		time.Sleep(2 * idleAfter)
 		if _, wal := l.Size(); wal != 0 {
 			t.Errorf("after %s the log has %d bytes", 2*idleAfter, wal)
+		}
+	})
+}
+
+func TestWhatWasWrittenIsInTheFileWhenNobodyWrites(t *testing.T) {
+	path := newFixture(t).Path()
+	synctest.Test(t, func(t *testing.T) {
+		l, err := Open(context.Background(), path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		before, _ := l.Size()
+		for range 40 {
+			if err := l.Write(context.Background(), wide); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if now, _ := l.Size(); now != before {
+			t.Fatalf("the file grew to %d bytes already", now)
+		}
+		time.Sleep(2 * idleAfter)
+		if now, _ := l.Size(); now < before+40*50_000 {
+			t.Errorf("after %s the file has %d bytes and had %d", 2*idleAfter, now, before)
 		}
 	})
 }
