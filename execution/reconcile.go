@@ -120,7 +120,7 @@ func (r Reconciliation) stops() error {
 	if more := len(r.Strangers) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
-	return fault.New(fault.Conflict, fmt.Sprintf("%d attempts outside belong to executions that this ledger does not have: %s", len(r.Strangers), strings.Join(names, ", ")),
+	return fault.New(fault.Conflict, fmt.Sprintf("outside are attempts (%d) of executions that this ledger does not have: %s", len(r.Strangers), strings.Join(names, ", ")),
 		"their sources would run a second time: stop them or keep their products first, or restore a newer copy of the ledger; then, or if that is wanted: --forget-strangers")
 }
 

@@ -63,8 +63,8 @@ func (p *page) adoption(x control.Adoption, q control.AdoptRequest) {
 		}
 		p.field("place", "%s, %s", place.Target, count(place.Attempts, "attempt"))
 	}
-	p.attempts("strangers: the ledger does not have their executions", x.Found.Strangers)
-	p.attempts("further than the ledger knows", x.Found.Behind)
+	p.attempts("outside, of executions that the ledger does not have", x.Found.Strangers)
+	p.attempts("outside, further than the ledger knows", x.Found.Behind)
 	if x.Adopted {
 		p.field("polled", "%s, %d moved", count(x.Found.Poll.Asked, "execution"), x.Found.Poll.Moved)
 	}
@@ -83,7 +83,7 @@ func (p *page) attempts(title string, list []execution.Outside) {
 		rows = append(rows, []any{x.ID, string(x.Phase), here, orElse(x.Folder, x.Target)})
 	}
 	p.line("")
-	p.line("%s %s", count(len(list), "attempt"), title)
+	p.line("%s: %s", title, count(len(list), "attempt"))
 	p.table("", []string{"ATTEMPT", "OUTSIDE", "HERE", "WHERE"}, rows)
 	if more := len(list) - maxShownAttempts; more > 0 {
 		p.line("and %d more: see --json", more)
