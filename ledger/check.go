@@ -46,6 +46,7 @@ var checkSteps = []struct {
 	{"witness", "the witness file agrees with the log", (*checker).witness},
 	{"executions", "every history is one of legal steps and leads to the record", (*checker).executions},
 	{"content", "artifacts and archive answers have their digests", (*checker).content},
+	{"texts", "stored documents can be read", (*checker).texts},
 	{"counts", "what is counted beside the rows equals a recount", (*checker).counts},
 	{"claims", "claims and the lease are sane", (*checker).claims},
 }

@@ -118,6 +118,10 @@ func damages() []damage {
 		{name: "another artifact under its digest", harm: inPlace("artifacts", "UPDATE artifacts SET data = (SELECT data FROM artifacts WHERE rowid = 2) WHERE rowid = 1"), check: []string{"artifact"}},
 		{name: "an artifact that is gone", harm: inPlace("artifacts", "DELETE FROM artifacts WHERE rowid = 1"), check: []string{"artifact"}},
 
+		{name: "a record that is no document any more", harm: func(h *harmed) {
+			h.sql("UPDATE archive_metadata SET records = substr(records, 1, 100) WHERE source_id = 3")
+		}, check: []string{"source 3, SBID 70001"}},
+
 		{name: "a trigger that is gone", harm: func(h *harmed) { h.sql("DROP TRIGGER event_fixed") }, check: []string{"event_fixed"}},
 		{name: "a trigger that does nothing", harm: func(h *harmed) {
 			h.sql("DROP TRIGGER event_fixed", "CREATE TRIGGER event_fixed BEFORE UPDATE ON provenance_events BEGIN SELECT 1; END")
