@@ -24,6 +24,7 @@ type Control interface {
 	Adopting
 	Verifying
 	Exports
+	Upkeep
 	// Plan says what the next ticks would do, and does none of it. Project "" means all of them.
 	Plan(ctx context.Context, project string) (Plan, error)
 	Timeline(ctx context.Context, q TimelineRequest) (Timeline, error)

@@ -129,6 +129,7 @@ func (d *Daemon) lost() <-chan struct{} {
 func (d *Daemon) look(ctx context.Context) time.Duration {
 	sleep := min(maxSleep, d.o.Interval)
 	d.sweep()
+	d.retain()
 	next, err := d.startDue(ctx)
 	switch {
 	case err == nil:

@@ -57,7 +57,11 @@ func (l *Ledger) backup(ctx context.Context, to string, over bool, progress func
 	if err := l.checkTarget(to, over); err != nil {
 		return BackupReport{}, err
 	}
-	db, err := sql.Open("sqlite", dsn(l.path, true))
+	source := dsn(l.path, true)
+	if l.writer == nil {
+		source = readerDSN(l.path)
+	}
+	db, err := sql.Open("sqlite", source)
 	if err != nil {
 		return BackupReport{}, openError(l.path, err)
 	}

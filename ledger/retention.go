@@ -113,6 +113,19 @@ func CheckPolicy(p Policy) error {
 	return nil
 }
 
+// PrunedIn looks for the pruning that wrote an archive, by the file's digest.
+func (v View) PrunedIn(archiveSHA256 string) (at time.Time, kind string, known bool, err error) {
+	var stamp timeText
+	if there, err := v.hasTable("prunings"); err != nil || !there || archiveSHA256 == "" {
+		return at, "", false, err
+	}
+	err = v.list("pruning of an archive", "SELECT at, kind FROM prunings WHERE archive_sha256 = ? ORDER BY id LIMIT 1", []any{archiveSHA256}, func(rows *sql.Rows) error {
+		known = true
+		return rows.Scan(&stamp, &kind)
+	})
+	return stamp.value(), kind, known, err
+}
+
 // Policies gives the policy of every kind: the one that was set, else the built-in one.
 func (v View) Policies() ([]Policy, error) {
 	set := map[string]Policy{}
@@ -136,23 +149,23 @@ func (v View) Policies() ([]Policy, error) {
 	return list, err
 }
 
-// SetPolicy sets the policy of a kind from now on. The same again is no change.
-func (tx *Tx) SetPolicy(p Policy, actor, reason string) error {
+// SetPolicy sets the policy of a kind from now on; changed is false when it is so already.
+func (tx *Tx) SetPolicy(p Policy, actor, reason string) (changed bool, err error) {
 	if err := CheckPolicy(p); err != nil {
-		return err
+		return false, err
 	}
 	p.MaxAge = p.MaxAge.Truncate(time.Second)
-	old, err := tx.policy(p.Kind)
+	old, err := tx.Policy(p.Kind)
 	if err != nil || (old.Set != nil && old.sameLimits(p)) {
-		return err
+		return false, err
 	}
 	if _, err := tx.exec("set retention of "+p.Kind, `INSERT INTO retention_policies (kind, max_age_s, max_rows, max_bytes, archive, set_at, set_by, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (kind) DO UPDATE SET max_age_s = excluded.max_age_s, max_rows = excluded.max_rows, max_bytes = excluded.max_bytes,
 			archive = excluded.archive, set_at = excluded.set_at, set_by = excluded.set_by, reason = excluded.reason`,
 		p.Kind, int64(p.MaxAge/time.Second), p.MaxRows, p.MaxBytes, p.Archive, Stamp(tx.now), actor, reason); err != nil {
-		return err
+		return false, err
 	}
-	return tx.policyEvent(p, false, actor, reason)
+	return true, tx.policyEvent(p, false, actor, reason)
 }
 
 // ClearPolicy makes the built-in policy of a kind hold again; changed is false when it does already.
@@ -175,7 +188,11 @@ func (tx *Tx) policyEvent(p Policy, builtIn bool, actor, reason string) error {
 	})
 }
 
-func (v View) policy(kind string) (Policy, error) {
+// Policy gives the policy of a kind that holds now.
+func (v View) Policy(kind string) (Policy, error) {
+	if _, err := retainedKind("retention", kind); err != nil {
+		return Policy{}, err
+	}
 	list, err := v.Policies()
 	if err != nil {
 		return Policy{}, err
@@ -185,4 +202,42 @@ func (v View) policy(kind string) (Policy, error) {
 
 func (p Policy) sameLimits(o Policy) bool {
 	return p.MaxAge == o.MaxAge && p.MaxRows == o.MaxRows && p.MaxBytes == o.MaxBytes && p.Archive == o.Archive
+}
+
+// infoRetention keeps in ledger_info when the daemon last pruned, and what.
+const infoRetention = "retention_run"
+
+// retentionRun is what infoRetention holds.
+type retentionRun struct {
+	At   string         `json:"at"`
+	Rows map[string]int `json:"rows"`
+}
+
+// NoteRetention writes down that the daemon pruned now, and how many rows of each kind, over what was noted
+// before.
+func (tx *Tx) NoteRetention(rows map[string]int) error {
+	text, err := jsonText(retentionRun{Stamp(tx.now), rows})
+	if err != nil {
+		return err
+	}
+	return tx.setInfo(infoRetention, text)
+}
+
+// LastRetention gives when the daemon last pruned, and how many rows of each kind; nil = never.
+func (v View) LastRetention() (at *time.Time, counts map[string]int, err error) {
+	err = v.list("last retention", "SELECT value FROM ledger_info WHERE key = ?", []any{infoRetention}, func(rows *sql.Rows) error {
+		var text string
+		var run retentionRun
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		if err := scanJSON("last retention", text, &run); err != nil {
+			return err
+		}
+		var when timeText
+		err := when.Scan(run.At)
+		at, counts = when.t, run.Rows
+		return err
+	})
+	return at, counts, err
 }

@@ -23,17 +23,20 @@ func TestAPolicyIsSetShownAndCleared(t *testing.T) {
 	want := Policy{Kind: KeepEvents, MaxAge: 365 * day, MaxRows: 5, MaxBytes: 6, Archive: "/archive"}
 	before := f.head()
 	for range 2 { // the same again is no news
-		f.write(func(tx *Tx) error { return tx.SetPolicy(want, person, "DR2 is out") })
+		f.write(func(tx *Tx) error { _, err := tx.SetPolicy(want, person, "DR2 is out"); return err })
 	}
 	if got := f.eventTypes(before); got != provenance.RetentionSet {
 		t.Errorf("events %s", got)
 	}
-	p, err := f.view().policy(KeepEvents)
+	p, err := f.view().Policy(KeepEvents)
 	if err != nil || !p.sameLimits(want) || p.Set == nil || p.Set.By != person || p.Set.Reason != "DR2 is out" || !p.Set.At.Equal(f.Now()) {
 		t.Errorf("%+v %v", p, err)
 	}
-	f.write(func(tx *Tx) error { return tx.SetPolicy(Policy{Kind: KeepObservations}, person, "for ever") })
-	if p, err := f.view().policy(KeepObservations); err != nil || !p.unlimited() {
+	f.write(func(tx *Tx) error {
+		_, err := tx.SetPolicy(Policy{Kind: KeepObservations}, person, "for ever")
+		return err
+	})
+	if p, err := f.view().Policy(KeepObservations); err != nil || !p.unlimited() {
 		t.Errorf("%+v %v", p, err)
 	}
 	for _, want := range []bool{true, false} {
@@ -45,7 +48,7 @@ func TestAPolicyIsSetShownAndCleared(t *testing.T) {
 			return err
 		})
 	}
-	if p, err := f.view().policy(KeepEvents); err != nil || !p.unlimited() || p.Set != nil {
+	if p, err := f.view().Policy(KeepEvents); err != nil || !p.unlimited() || p.Set != nil {
 		t.Errorf("%+v %v", p, err)
 	}
 }
@@ -62,7 +65,7 @@ func TestAPolicyThatMeansNothingIsRefused(t *testing.T) {
 		"only its age can be limited":  {Kind: KeepArtifacts, MaxBytes: 5},
 		"retention of discovery_chang": {Kind: KeepChanges, MaxBytes: -5},
 	} {
-		err := f.try(func(tx *Tx) error { return tx.SetPolicy(p, person, "x") })
+		err := f.try(func(tx *Tx) error { _, err := tx.SetPolicy(p, person, "x"); return err })
 		wantKind(t, err, fault.Invalid)
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", p, err, want)

@@ -65,10 +65,11 @@ type openOptions struct {
 type reach int
 
 const (
-	onFiles  reach = iota // files alone: no ledger is opened
-	onLedger              // a ledger that exists
-	onEither              // a ledger where one is named or lies at the default path, else files alone
-	onCopy                // a ledger, or a copy of one, that is only read: the file need not be writable
+	onFiles       reach = iota // files alone: no ledger is opened
+	onLedger                   // a ledger that exists
+	onEither                   // a ledger where one is named or lies at the default path, else files alone
+	onCopy                     // a ledger, or a copy of one, that is only read: the file need not be writable
+	onCopyOrFiles              // as onCopy where a ledger is named or lies at the default path, else files alone
 )
 
 // work is what a command does once it has its Control.
@@ -107,8 +108,8 @@ func (a *app) openOptions(need reach) (openOptions, error) {
 	if o.Archives, err = a.archiveURLs(); err != nil {
 		return o, err
 	}
-	o.ReadOnly = need == onCopy
-	if need == onLedger || need == onCopy || need == onEither && a.ledgerThere() {
+	o.ReadOnly = need == onCopy || need == onCopyOrFiles
+	if need == onLedger || need == onCopy || (need == onEither || need == onCopyOrFiles) && a.ledgerThere() {
 		o.Ledger, err = a.existingLedger()
 	}
 	return o, err

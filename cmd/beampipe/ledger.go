@@ -9,7 +9,7 @@ func newLedgerCmd(a *app) *cobra.Command {
 
 func ledgerCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newLedgerCheckCmd(a),
+		newLedgerCheckCmd(a), newLedgerStatsCmd(a), newLedgerBackupCmd(a), newLedgerRestoreCmd(a), newLedgerPruneCmd(a), newLedgerRetentionCmd(a), newLedgerVacuumCmd(a),
 		newLedgerAdoptCmd(a),
 		newLedgerFSMCmd(a),
 	}

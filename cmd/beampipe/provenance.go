@@ -12,6 +12,7 @@ func provenanceCommands(a *app) []*cobra.Command {
 		newProvenanceHeadCmd(a),
 		newProvenanceVerifyCmd(a),
 		newProvenanceTraceCmd(a),
+		newProvenanceArchiveCmd(a),
 		newProvenanceExportCmd(a),
 	}
 }
