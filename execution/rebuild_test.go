@@ -207,3 +207,23 @@ func TestWithoutAFaithfulRebuilderGraphsAreKeptWhole(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkRebuild makes the production graph again, as each reading of one does.
+func BenchmarkRebuild(b *testing.B) {
+	var c recipeCase
+	raw, err := os.ReadFile(filepath.Join("testdata", "wallaby.recipe.v1.json"))
+	if err == nil {
+		err = json.Unmarshal(raw, &c)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	content := contents(shared(b, "graphs/wallaby-hires_deploy-setonix-beampipe.graph"), c.Manifest)
+	before := cpu()
+	for b.Loop() {
+		if _, err := Rebuild(c.Recipe, content); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpu()-before)/float64(b.N)/1e6, "cpu-ms/op")
+}
