@@ -48,6 +48,7 @@ var benches = map[string]func(ctx context.Context, o Options) ([]Row, error){
 	"discovery": discoveryModes,
 	"ledger":    ledgerAll,
 	"lifecycle": lifecycle,
+	"lists":     lists,
 	"tick":      tick,
 	"votable":   votableReading,
 }
