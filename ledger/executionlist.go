@@ -59,8 +59,8 @@ func (v View) Executions(f ExecutionFilter) ([]Execution, error) {
 // executionGroup are the columns in which the executions of a group are alike: those of execution_counts.
 const executionGroup = "status, project, profile, target, failure_class"
 
-// query reads the executions of a source, or of an input, or those that repeat one, or that are held, which
-// are few; else the groups that the filter lets through; else all by their ids.
+// query reads what is fewest: the executions of a source, or those that repeat one, or that are held, or
+// that were made from something; else the groups that the filter lets through; else all by their ids.
 func (f ExecutionFilter) query(now time.Time) (string, []any, error) {
 	b := &binds{}
 	low, high := f.ids()
@@ -82,13 +82,12 @@ func (f ExecutionFilter) query(now time.Time) (string, []any, error) {
 		// The index of sources begins with the project, so it is named even when all are meant.
 		m.groups = "SELECT id AS source_id FROM sources WHERE project IN (SELECT project FROM projects) AND identifier = " + b.add(f.Source)
 		m.table, m.index, m.key, m.alike = "execution_sources", "execution_sources_source", "execution", []string{"source_id"}
-	case f.Input != nil:
-		m.groups = "SELECT " + b.add(f.Input.Kind) + " AS kind, " + b.add(f.Input.Value) + " AS value" // the index is the table's own key
-		m.table, m.index, m.key, m.alike = "execution_inputs", "sqlite_autoindex_execution_inputs_1", "execution", []string{"kind", "value"}
 	case f.RerunOf != "":
 		m.groups, m.index, m.alike, m.also = "SELECT "+b.add(f.RerunOf)+" AS rerun_of", "executions_rerun", []string{"rerun_of"}, "i.rerun_of <> ''"
 	case f.Held != nil && *f.Held:
 		return m.byID("batch_execution_record INDEXED BY executions_held"), b.args, nil
+	case f.Input != nil:
+		return m.ofInput(b.add(f.Input.Kind), b.add(f.Input.Value)), b.args, nil
 	case len(group) > 0:
 		m.groups = "SELECT " + executionGroup + " FROM execution_counts WHERE n > 0 AND " + and(group)
 		m.index, m.alike, m.where = "executions_listed", strings.Split(executionGroup, ", "), and(rest)
@@ -96,6 +95,11 @@ func (f ExecutionFilter) query(now time.Time) (string, []any, error) {
 		return m.byID("batch_execution_record"), b.args, nil
 	}
 	return m.text(), b.args, nil
+}
+
+// fewer reports whether the filter names something of which there are fewer executions than of an input.
+func (f ExecutionFilter) fewer() bool {
+	return f.Source != "" || f.RerunOf != "" || f.Held != nil && *f.Held
 }
 
 // byID is the list of a whole table, or of a whole index of it, in the order of ids.
@@ -109,6 +113,19 @@ func (m merge) byID(table string) string {
 		order += " DESC"
 	}
 	return "SELECT " + m.columns + " FROM " + table + tail(and(conds), order, m.limit)
+}
+
+// ofInput is the list of what was made from something, in the order of ids. It is one group, of which more
+// rows may have to be looked at than are shown, so it is read without a queue; an execution that several of
+// its sources bring there is there once.
+func (m merge) ofInput(kind, value string) string {
+	order := "execution"
+	if m.desc {
+		order += " DESC"
+	}
+	conds := []string{"kind = " + kind, "value = " + value, "execution >= " + m.low, "execution < " + m.high}
+	return "SELECT " + m.columns + " FROM (SELECT DISTINCT execution FROM execution_inputs INDEXED BY sqlite_autoindex_execution_inputs_1" + tail(and(conds), order, "-1") + // a limit, or the order inside would not count
+		") page CROSS JOIN batch_execution_record ON uuid = page.execution" + tail(m.where, "", m.limit)
 }
 
 // groupConditions are those on the columns of a group.
@@ -134,7 +151,7 @@ func (f ExecutionFilter) groupConditions(b *binds) ([]string, error) {
 // restConditions are those for which there is no group.
 func (f ExecutionFilter) restConditions(b *binds, now time.Time) []string {
 	var conds []string
-	if f.Input != nil && f.Source != "" {
+	if f.Input != nil && f.fewer() {
 		conds = append(conds, "EXISTS (SELECT 1 FROM execution_inputs n WHERE n.kind = "+b.add(f.Input.Kind)+" AND n.value = "+b.add(f.Input.Value)+" AND n.execution = uuid)")
 	}
 	if f.RerunOf != "" {

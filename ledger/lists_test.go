@@ -15,7 +15,7 @@ import (
 
 // crowd is a ledger with executions in every state, of two projects, profiles and targets, and with sources
 // of every kind.
-func crowd(t *testing.T) *fixture {
+func crowd(t testing.TB) *fixture {
 	f := newFixture(t)
 	chance := rand.New(rand.NewPCG(1, 2))
 	f.write(func(tx *Tx) error {

@@ -17,7 +17,8 @@ func (b *binds) add(v any) string {
 // merge is a list that is read from groups. The rows of a group are alike in some columns, and an index
 // over these columns and a key holds each group in the list's order. The query keeps a queue with the next
 // row of every group, gives the first of them, and puts the one behind it into the queue. So it costs one
-// look into the index for each group and for each row that it gives, whatever the groups hold.
+// look into the index for each group and for each row that it gives, whatever the groups hold. The rows come
+// in the order of the queue, which CROSS JOIN keeps (sqlite.org/lang_with.html, "Controlling Depth-First").
 type merge struct {
 	table  string   // what has the groups
 	index  string   // of the table, over the columns of a group and the key; named, whatever statistics say

@@ -128,6 +128,7 @@ type project struct {
 	name     string
 	share    float64
 	profiles []place
+	block    int // its SBIDs begin with this
 }
 
 type place struct{ profile, target string }
@@ -140,12 +141,12 @@ var (
 )
 
 var projects = []project{
-	{"wallaby_hires", 0.55, []place{slurm, slurm, slurm, dim}},
-	{"wallaby_lowres", 0.20, []place{slurm, here}},
-	{"dingo", 0.12, []place{dim, slurm}},
-	{"emu_pilot", 0.08, []place{cloud}},
-	{"possum", 0.04, []place{cloud, dim}},
-	{"flash", 0.01, []place{here}},
+	{"wallaby_hires", 0.55, []place{slurm, slurm, slurm, dim}, 1},
+	{"wallaby_lowres", 0.20, []place{slurm, here}, 1},
+	{"dingo", 0.12, []place{dim, slurm}, 2},
+	{"emu_pilot", 0.08, []place{cloud}, 3},
+	{"possum", 0.04, []place{cloud, dim}, 3},
+	{"flash", 0.01, []place{here}, 4},
 }
 
 // begin makes the ledger with its projects, profiles and ticks, through the program.

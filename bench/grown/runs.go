@@ -281,7 +281,7 @@ func (w *writing) write(e ledger.Execution, g group, sources []int) error {
 		return err
 	}
 	for _, k := range slices.Sorted(slices.Values(sources)) {
-		list := sbids(k)
+		list := g.sbids(k)
 		text := `["` + list[0] + `"]`
 		if len(list) > 1 {
 			text = `["` + list[0] + `","` + list[1] + `"]`

@@ -19,11 +19,12 @@ func Identifier(n int) string {
 	return fmt.Sprintf("HIPASSJ%04d%+03d_%05d", n/7%2400, n%90-60, n)
 }
 
-// sbids are the observations of the nth source: twenty sources share each.
-func sbids(n int) []string {
-	list := []string{fmt.Sprint(10_000 + n/20)}
+// sbids are the observations of the nth source of a project: twenty sources share each. Two projects that
+// have the same number share theirs as well, as surveys do that observe at the same time.
+func (p project) sbids(n int) []string {
+	list := []string{fmt.Sprint(p.block*100_000 + n/20)}
 	if n%9 == 0 {
-		list = append(list, fmt.Sprint(50_000+n/20))
+		list = append(list, fmt.Sprint(p.block*100_000+50_000+n/20))
 	}
 	return list
 }
