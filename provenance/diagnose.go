@@ -122,6 +122,16 @@ func (d *diagnosis) missing(end int64, how string) Finding {
 	return finding(first, "", Removed, "event %d is missing%s", first, how)
 }
 
+// vouched tells whether the event behind r speaks for r: it knows r by its hash, or it was moved by as many
+// numbers as r itself, when it stands behind event before.
+func (d *diagnosis) vouched() bool {
+	if d.next == nil {
+		return false
+	}
+	moved := d.r.Seq - (d.before + 1)
+	return d.next.PrevHash == d.r.Hash || string(d.hasher.sum(d.next, d.next.Seq-moved)) == d.next.Hash
+}
+
 // unreadable judges a record whose content fits under no number: it was changed, or it never was an event.
 func (d *diagnosis) unreadable() Finding {
 	r := d.r
@@ -144,7 +154,9 @@ func (d *diagnosis) inPlace() Finding {
 		return finding(r.Seq, r.Type(), Inserted, "event %d (%s) names event %d as the one before it, but has not the number behind it: the ledger did not write it", r.Seq, r.Type(), d.seq)
 	case d.known && d.before > r.Seq:
 		return finding(d.seq+1, "", Reordered, "event %d (%s) names as the one before it the event that is now number %d", r.Seq, r.Type(), d.before)
-	case d.known && d.before < d.seq && d.before > 0:
+	case d.next != nil && d.next.PrevHash == d.hash && d.seq > 0 && string(d.hasher.sum(d.next, r.Seq)) == d.next.Hash:
+		return finding(r.Seq, r.Type(), Inserted, "event %d (%s) does not follow event %d, but the event behind it does, and had its number: it was put in between", r.Seq, r.Type(), d.seq)
+	case d.known && d.before < d.seq && d.before > 0 && d.vouched():
 		return finding(d.before+1, "", Inserted, "event %d (%s) follows event %d: what stands between them was put in", r.Seq, r.Type(), d.before)
 	case d.gap():
 		return d.missing(r.Seq, "")
@@ -152,7 +164,7 @@ func (d *diagnosis) inPlace() Finding {
 		return finding(r.Seq, r.Type(), Pruning, "event %d (%s), the first one, does not follow event %d, with which the last pruning ended", r.Seq, r.Type(), d.begin)
 	case d.next != nil && d.next.PrevHash == d.hash && d.seq > 0:
 		return finding(r.Seq, r.Type(), Reordered, "event %d (%s) does not follow event %d, but the event behind it does", r.Seq, r.Type(), d.seq)
-	case d.seq == 0, d.next != nil && d.next.PrevHash != r.Hash:
+	case d.seq == 0, d.known, d.next != nil && d.next.PrevHash != r.Hash:
 		return finding(r.Seq, r.Type(), Changed, "event %d (%s) names another event before it than event %d, and its hash was made to fit", r.Seq, r.Type(), d.seq)
 	}
 	return finding(d.seq, "", Changed, "event %d was changed and its hash made to fit (or events up to it were): event %d (%s) behind it knows it by another hash", d.seq, r.Seq, r.Type())
