@@ -50,3 +50,21 @@ func TestAnIdentifierInASuggestedCommandIsOneWordOfTheShell(t *testing.T) {
 		}
 	}
 }
+
+func TestAWitnessFileThatDoesNotDoItsWorkIsAProblem(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for want, w := range map[string]ledger.WitnessState{
+		"":                       {State: ledger.WitnessAgrees, At: now},
+		"none":                   {State: ledger.WitnessAgrees},
+		"no witness file":        {State: ledger.WitnessMissing, Detail: "there is no witness file"},
+		"cannot be written: no":  {State: ledger.WitnessAgrees, Problem: "no"},
+		"events (3 of them) are": {State: ledger.WitnessAgrees, Unnoted: 3, At: now.Add(-time.Hour)},
+		"it is not this problem": {State: ledger.WitnessBehind, Detail: "the ledger lost its tail"},
+	} {
+		silent := want == "" || want == "none" || w.Lost()
+		p, found := witnessProblem(w, now)
+		if found == silent || found && (!strings.Contains(p.Text, want) || p.Todo == "" || p.Severity != "warning") {
+			t.Errorf("%q: %v, %+v", want, found, p)
+		}
+	}
+}

@@ -61,6 +61,13 @@ func (c *Local) HealthNow(ctx context.Context, known []ledger.Problem) (Health, 
 		return h, err
 	}
 	h.Problems = append(h.Problems, standing...)
+	witness, err := c.ledger.Witness()
+	if err != nil {
+		return h, err
+	}
+	if problem, found := witnessProblem(witness, h.At); found {
+		h.Problems = append(h.Problems, problem)
+	}
 	var holder string
 	if holder, h.Running = ledger.DaemonRuns(c.ledger.Path()); h.Running {
 		h.Daemon = "running (process " + holder + ")"

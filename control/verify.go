@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"beampipe/ledger"
 )
@@ -56,4 +58,29 @@ func (c *Local) CheckLedger(ctx context.Context, progress func(step string, done
 	}
 	report, err := c.ledger.Check(ctx, ledger.CheckOptions{Progress: progress})
 	return CheckAnswer{Ledger: c.ledger.Path(), CheckReport: report}, err
+}
+
+// witnessProblem tells of a witness file that does not do its work. One that speaks against the ledger pauses
+// it, which is another problem.
+func witnessProblem(w ledger.WitnessState, now time.Time) (ledger.Problem, bool) {
+	p := ledger.Problem{
+		Code: "witness", Severity: "warning", Since: now, SeenAt: now, Title: "The witness file of the ledger does not do its work",
+		Todo: "see that the user of beampipe may write to " + w.Path + " and that its disk has room; the next event is noted again",
+	}
+	if !w.At.IsZero() {
+		p.Since = w.At
+	}
+	switch {
+	case w.Lost():
+		return p, false
+	case w.Problem != "":
+		p.Text = "it cannot be written: " + w.Problem
+	case w.Detail != "":
+		p.Text = w.Detail
+	case w.Unnoted > 0:
+		p.Text = fmt.Sprintf("the newest events (%d of them) are not noted in it: were they lost, nothing would say so", w.Unnoted)
+	default:
+		return p, false
+	}
+	return p, true
 }

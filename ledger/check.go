@@ -189,6 +189,9 @@ func (c *checker) witness() (err error) {
 	default:
 		c.found("%s (%s)", s.Detail, s.Path)
 	}
+	if s.Unnoted > 0 {
+		c.note("the witness file has not noted the newest events (%d of them): were they lost, nothing would say so", s.Unnoted)
+	}
 	if s.Problem != "" {
 		c.note("the witness file cannot be written: %s", s.Problem)
 	}

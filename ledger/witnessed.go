@@ -27,6 +27,7 @@ type WitnessState struct {
 	Head    Head      `json:"head"`              // the latest that it holds
 	At      time.Time `json:"at,omitzero"`       // when that one was made durable
 	Detail  string    `json:"detail,omitempty"`  // what is wrong, one sentence
+	Unnoted int64     `json:"unnoted,omitempty"` // events of the ledger behind that one: a few at most, unless it cannot be written
 	Problem string    `json:"problem,omitempty"` // why this process could not write it; "" = it could
 
 	finding *provenance.Finding // of a ledger that is behind
@@ -89,6 +90,11 @@ func (v View) compareWitness(seen witnessed, begin Head, last int64) (WitnessSta
 		s.Detail = s.finding.Detail
 		return s, nil
 	}
+	if s.Unnoted = last - latest.head.Seq; s.Unnoted > 0 { // they may have been noted meanwhile
+		if now := readWitness(v.path); len(now.slots) > 0 {
+			s.Unnoted = max(0, last-now.slots[0].head.Seq)
+		}
+	}
 	return v.compareSlots(s, seen.slots, begin)
 }
 
@@ -109,7 +115,7 @@ func (v View) compareSlots(s WitnessState, slots []slot, begin Head) (WitnessSta
 		if has == w.head.Hash || s.finding != nil && s.finding.Seq < w.head.Seq {
 			continue
 		}
-		s.State = WitnessBehind
+		s.State, s.Unnoted = WitnessBehind, 0
 		s.finding = &provenance.Finding{Seq: w.head.Seq, Type: kind, Problem: provenance.Changed, Detail: fmt.Sprintf(
 			"event %d (%s) is not the one that the witness file noted on %s: the ledger went back and took another way, or it was written anew", w.head.Seq, kind, Minute(w.at))}
 		s.Detail = s.finding.Detail
