@@ -115,14 +115,17 @@ func (l *Ledger) checkpointIfDue() { l.checkpointAfter(checkpointPages) }
 // to the write that meets it: a checkpoint changes nothing of what is stored.
 func (l *Ledger) checkpointAfter(pages int) {
 	written, err := l.writer.pagesWritten()
-	if err != nil || written-l.checkpointed < pages {
+	if err != nil {
+		return
+	}
+	if l.pagesPending += written; l.pagesPending < pages {
 		return
 	}
 	left, err := l.checkpoint("PASSIVE")
 	if err != nil {
 		return
 	}
-	l.checkpointed = written
+	l.pagesPending = 0
 	if left > 0 {
 		l.reads.cutOld(l.files.walSize)
 	}

@@ -85,16 +85,21 @@ func (l *Ledger) writeWaiting() {
 	l.idle.Reset(idleAfter)
 }
 
+var errNobodyWaits = errors.New("nobody waits any more")
+
 // writeGroup makes one transaction of those who wait. When it fails as a whole, the one at fault is told so
 // and each other is tried again by itself.
 func (l *Ledger) writeGroup() {
 	g, err := l.begin(func(busy error) error {
 		l.queue.refuse(time.Now().Add(-l.patience), busy)
 		if !l.queue.waits() {
-			return busy // and nobody is left to be told
+			return errNobodyWaits
 		}
 		return nil
 	})
+	if errors.Is(err, errNobodyWaits) {
+		return
+	}
 	if err != nil {
 		l.queue.refuse(time.Now().Add(time.Nanosecond), err)
 		return
@@ -212,7 +217,7 @@ func (g *group) keepHead(tx *Tx) {
 // whose it was.
 func (g *group) fill() (guilty *call, err error) {
 	yields := 0
-	for len(g.calls) < maxGroup && time.Since(g.opened) < maxGroupTime {
+	for len(g.calls) < maxGroup && time.Since(g.opened) < g.l.groupTime {
 		c := g.l.queue.take(false)
 		if c == nil {
 			if yields == groupYields || len(g.calls) >= g.l.lastGroup {
@@ -282,13 +287,13 @@ func (g *group) commit() error {
 
 // answer tells each caller what came of its call.
 func (g *group) answer() {
+	g.l.lastGroup = len(g.calls)
+	g.l.stats.group(len(g.calls))
 	for _, c := range g.calls {
 		if !c.left {
 			c.told <- order{err: c.err}
 		}
 	}
-	g.l.lastGroup = len(g.calls)
-	g.l.stats.group(len(g.calls))
 	g.l.pass("write.answered")
 }
 

@@ -23,6 +23,7 @@ func (f *fixture) together(fns ...func(tx *Tx) error) []error {
 	}
 	var wg sync.WaitGroup
 	err := f.between(context.Background(), func() error {
+		f.groupTime = time.Hour
 		for i, fn := range fns {
 			wg.Go(func() {
 				defer func() {
@@ -198,8 +199,12 @@ func TestCloseRefusesThoseWhoWait(t *testing.T) {
 			wg.Go(func() { told[i] = f.try(appends("late")) })
 		}
 		f.waiting(len(told))
-		close(f.closing)
-		f.closeOnce.Do(func() {})
+		wg.Go(func() {
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		<-f.closing
 		return nil
 	})
 	wg.Wait()

@@ -72,20 +72,22 @@ type Ledger struct {
 	hostID string
 	lease  atomic.Pointer[Lease] // set while this process leads
 
+	closeOnce sync.Once
+
 	// The writer's goroutine, and what it alone touches.
 	queue        *queue
 	ran          chan struct{} // told when a caller's function has been run
 	closing      chan struct{}
-	closeOnce    sync.Once
 	served       chan struct{} // closed when the goroutine has ended
 	idle         *time.Timer
 	files        files
 	lastGroup    int // calls in it
-	checkpointed int // pages that were written when the last checkpoint was made
+	pagesPending int // written since the last checkpoint
 
-	patience time.Duration // how long a write waits for another process
-	reads    *readings
-	stats    writerStats
+	patience  time.Duration // how long a write waits for another process
+	groupTime time.Duration // then nobody else is let into a transaction
+	reads     *readings
+	stats     writerStats
 
 	guard    func(tx *Tx) error // asked first in every write transaction; nil = nothing to ask
 	onCommit func(Head)         // told the head of what was just made durable; nil = nobody
@@ -156,7 +158,7 @@ func open(ctx context.Context, path string, o Options, create bool) (*Ledger, er
 	if err := prepareFile(ctx, abs, o, create); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: abs, now: o.Now, newID: o.NewID, rebuild: o.Rebuild, pass: o.Pass, hostID: o.HostID, patience: lockPatience, reads: newReadings()}
+	l := &Ledger{path: abs, now: o.Now, newID: o.NewID, rebuild: o.Rebuild, pass: o.Pass, hostID: o.HostID, patience: lockPatience, groupTime: maxGroupTime, reads: newReadings()}
 	l.guard = l.checkLease
 	if l.hostID == "" {
 		l.hostID = MachineID()
@@ -262,9 +264,14 @@ func (l *Ledger) NewID() string { return l.newID() }
 
 // Close waits for the transaction that is going on, refuses who still waits, and closes the file. Closing
 // twice is no error.
-func (l *Ledger) Close() error {
+func (l *Ledger) Close() (err error) {
+	l.closeOnce.Do(func() { err = l.close() })
+	return err
+}
+
+func (l *Ledger) close() error {
 	if l.queue != nil {
-		l.closeOnce.Do(func() { close(l.closing) })
+		close(l.closing)
 		<-l.served
 	}
 	err := l.readers.Close()

@@ -62,7 +62,7 @@ func wide(tx *Tx) error {
 
 func TestAReadThatKeepsALongLogIsEndedSoThatTheLogIsUsedAgain(t *testing.T) {
 	f := newFixture(t)
-	f.reads.least, f.reads.maxLog = 0, 6<<20
+	f.reads.least, f.reads.maxLog = 0, 3<<20
 	inside, ended := make(chan struct{}), make(chan error)
 	go func() {
 		ended <- f.Snapshot(context.Background(), func(v View) error {
@@ -94,7 +94,7 @@ func TestAReadThatKeepsALongLogIsEndedSoThatTheLogIsUsedAgain(t *testing.T) {
 	if _, wal := f.Size(); wal != 0 {
 		t.Errorf("the log still has %d bytes", wal)
 	}
-	for range 500 { // 25 MB
+	for range 250 { // 13 MB
 		f.write(wide)
 	}
 	if _, wal := f.Size(); wal > 2*checkpointPages*4200 {

@@ -12,7 +12,7 @@ import (
 
 // maxStatements bounds the prepared statements that are kept; the texts are our own, so that they are
 // few, but for those of filters. Past it a statement is prepared for each use.
-const maxStatements = 256
+const maxStatements = 512
 
 // writer is the one connection that writes, with the statements that were prepared on it. Preparing
 // took more time than all else in a small transaction but the wait for the disk. A kept statement
@@ -122,15 +122,15 @@ func (w *writer) inTransaction() bool {
 	return false
 }
 
-// pagesWritten is how many pages this connection has written since it was opened: into the write-ahead
-// log, but for those of a checkpoint.
+// pagesWritten is how many pages this connection has written into the write-ahead log since it was asked
+// the last time.
 func (w *writer) pagesWritten() (pages int, err error) {
 	err = w.conn.Raw(func(driverConn any) (err error) {
 		c, ok := driverConn.(sqlite.DBStatus)
 		if !ok {
 			return fmt.Errorf("%T does not tell how many pages it wrote", driverConn)
 		}
-		pages, _, err = c.Status(sqlite.DBStatusCacheWrite, false)
+		pages, _, err = c.Status(sqlite.DBStatusCacheWrite, true)
 		return err
 	})
 	return pages, err
