@@ -273,3 +273,33 @@ func TestAWriteFromWithinAWriteIsToldSoInsteadOfWaitingForItself(t *testing.T) {
 		}
 	})
 }
+
+func TestOneThatWritesWithoutAPauseLeavesAnotherProcessItsTurn(t *testing.T) {
+	f := newFixture(t)
+	second := f.create(f.Path())
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := f.try(appends("busy")); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		if err := second.Write(context.Background(), appends("turn")); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	verify(t, second)
+}
