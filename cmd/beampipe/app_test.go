@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -323,6 +324,28 @@ func TestEveryCommandSaysWhatItDoesAndShowsAnExample(t *testing.T) {
 		}
 	}
 	walk(newRootCmd(&app{}))
+}
+
+// TestNoCommandHasAFlagOfItsOwnWithTheNameOfOneOfAllCommands: what is given before the command would be
+// taken for its own, and mean something else.
+func TestNoCommandHasAFlagOfItsOwnWithTheNameOfOneOfAllCommands(t *testing.T) {
+	root := newRootCmd(&app{})
+	names := regexp.MustCompile(`(?m)^.{6}--(\S+)`).FindAllStringSubmatch(root.PersistentFlags().FlagUsages(), -1)
+	if len(names) == 0 {
+		t.Fatal("there are no flags of all commands")
+	}
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, name := range names {
+			if own := cmd.LocalNonPersistentFlags().Lookup(name[1]); own != nil {
+				t.Errorf("%s: its --%s (%s) hides the one of all commands", cmd.CommandPath(), own.Name, own.Usage)
+			}
+		}
+		for _, c := range cmd.Commands() {
+			walk(c)
+		}
+	}
+	walk(root)
 }
 
 func TestHelpExplainsTheExitCodes(t *testing.T) {

@@ -95,9 +95,9 @@ func newRetentionSetCmd(a *app) *cobra.Command {
 		Short: "Set how long a kind is kept",
 		Long: `Set how long a kind is kept, in place of the policy that it has. What is older than --max-age goes, and the oldest of
 what is more than --max-rows or --max-bytes, whatever its age; but nothing that is younger than a day. --max-bytes counts
-rows by what the newest thousand of them take on the average. --archive names a folder that events and executions are
+rows by what the newest thousand of them take on the average. --archive-to names a folder that events and executions are
 written to before they are deleted.`,
-		Example: `  beampipe ledger retention set events --max-age 730d --archive /archive --reason 'two years in the file'
+		Example: `  beampipe ledger retention set events --max-age 730d --archive-to /archive --reason 'two years in the file'
   beampipe ledger retention set discovery_changes --forever --reason 'we study them'`,
 		Args: arguments(1, 1, "a kind, see: beampipe ledger retention show"),
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
@@ -126,7 +126,7 @@ written to before they are deleted.`,
 	f.StringVar(&age, "max-age", "", "`AGE` in days or hours: 90d, 36h")
 	f.Int64Var(&q.MaxRows, "max-rows", 0, "keep the newest `N`")
 	f.StringVar(&size, "max-bytes", "", "keep about as much: `SIZE` as 500M or 2G")
-	f.StringVar(&q.Archive, "archive", "", "write what goes into folder `DIR` first (events, executions)")
+	f.StringVar(&q.Archive, "archive-to", "", "write what goes into folder `DIR` first (events, executions)")
 	f.BoolVar(&forever, "forever", false, "no limit")
 	reasonFlag(cmd, &q.Reason)
 	require(cmd, "reason")

@@ -103,12 +103,12 @@ func newLedgerPruneCmd(a *app) *cobra.Command {
 		Short: "Delete what the retention policies do not keep, beside a daemon",
 		Long: `Delete what the retention policies do not keep, in many short writes, so that a daemon goes on. The daemon does it by
 itself once a day. What is deleted of events, executions, graphs and artifacts is told by an event of its own, so that
-the log stays verifiable; with --archive it is written to a folder first, as JSON Lines (zstd).
+the log stays verifiable; with --archive-to it is written to a folder first, as JSON Lines (zstd).
 
 Never deleted: what is younger than a day; events from the first one on of an execution that has not ended; of each
 source the last execution and the last completed one; an execution that another was made again from; and, without an
 archive, an execution that has products which are not withdrawn.`,
-		Example: "  beampipe ledger prune --dry-run\n  beampipe ledger prune --kind events --archive /archive --reason 'the log of 2025'",
+		Example: "  beampipe ledger prune --dry-run\n  beampipe ledger prune --kind events --archive-to /archive --reason 'the log of 2025'",
 		Args:    arguments(0, 0, "no argument"),
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
 			var err error
@@ -124,7 +124,7 @@ archive, an execution that has products which are not withdrawn.`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&q.Kinds, "kind", nil, "only this `KIND` (repeatable); see: beampipe ledger retention")
-	f.StringVar(&q.Archive, "archive", "", "write events and executions into folder `DIR` first")
+	f.StringVar(&q.Archive, "archive-to", "", "write events and executions into folder `DIR` first")
 	f.BoolVar(&q.DryRun, "dry-run", false, "count what would be deleted")
 	reasonFlag(cmd, &q.Reason)
 	return cmd
