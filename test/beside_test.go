@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"beampipe/ledger"
 	"beampipe/provenance"
@@ -19,10 +21,12 @@ const imported = 10_000
 
 // beside is a command that works on the ledger beside a daemon.
 type beside struct {
-	name  string
-	args  func(g *gated) []string
-	begun func(g *gated) bool // whether it is seen to work
-	check func(g *gated)      // that it did all of its work, once
+	name   string
+	before []func(g *gated) // when there is no ledger yet
+	ready  func(g *gated)   // when the daemon works already; nil = nothing
+	args   func(g *gated) []string
+	begun  func(g *gated) bool // whether it is seen to work
+	check  func(g *gated)      // that it did all of its work, once
 }
 
 func besides() []beside {
@@ -54,7 +58,67 @@ func besides() []beside {
 				}
 			},
 		},
+		{
+			name:   "ledger backup",
+			before: []func(*gated){(*gated).remember},
+			args:   func(*gated) []string { return []string{"ledger", "backup", "--force", "copy.db"} },
+			begun:  func(g *gated) bool { return len(g.files("copy.db*")) > 0 },
+			check: func(g *gated) {
+				g.t.Helper()
+				g.do("ledger", "check", "--ledger", g.path("copy.db"))
+				if files := g.files("copy.db*"); len(files) != 1 {
+					g.t.Errorf("beside the backup lies %v", files)
+				}
+			},
+		},
+		{
+			name:   "ledger prune",
+			before: []func(*gated){(*gated).remember},
+			ready: func(g *gated) {
+				g.t.Helper()
+				g.do("ledger", "retention", "set", "events", "--max-rows", strconv.Itoa(keptEvents), "--archive-to", g.path("archive"), "--reason", "a test")
+			},
+			args:  func(*gated) []string { return []string{"ledger", "prune", "--kind", "events", "--reason", "a test"} },
+			begun: func(g *gated) bool { return len(g.files("archive", "*")) > 0 },
+			check: func(g *gated) {
+				g.t.Helper()
+				archives := g.files("archive", "*.jsonl.zst")
+				for _, path := range archives {
+					g.do("provenance", "verify-archive", path)
+				}
+				g.look(func(v ledger.View) {
+					first, err := v.Events(ledger.EventFilter{Limit: 1})
+					must(g.t, err)
+					if len(archives) == 0 || first[0].Seq <= remembered-keptEvents {
+						g.t.Errorf("archives %v, and the log begins with event %d", archives, first[0].Seq)
+					}
+				})
+			},
+		},
 	}
+}
+
+// remembered is how many events of long ago a ledger has, keptEvents how many of all are kept.
+const (
+	remembered = 20_000
+	keptEvents = 100
+)
+
+// remember makes a ledger with a past.
+func (g *gated) remember() {
+	g.t.Helper()
+	ago := func() time.Time { return time.Now().AddDate(0, 0, -100) }
+	l, err := ledger.Create(g.t.Context(), g.path(ledgerName), ledger.Options{Now: ago})
+	must(g.t, err)
+	must(g.t, l.Write(g.t.Context(), func(tx *ledger.Tx) error {
+		for range remembered {
+			if err := tx.Append(provenance.Event{Type: "x.past", Actor: "user:ann"}, map[string]any{"why": "it was long ago"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	must(g.t, l.Close())
 }
 
 // registered lists the events of registrations in the catalogue, at most so many; 0 is all.
@@ -88,11 +152,14 @@ func TestACommandBesideADaemonDoesItsWorkOnceWhicheverOfThemIsKilled(t *testing.
 		for _, victim := range []string{"the daemon", "the command"} {
 			t.Run(tt.name+", and "+victim+" is killed", func(t *testing.T) {
 				t.Parallel()
-				g := newGated(t)
+				g := newGated(t, tt.before...)
 				g.addCatalogue()
 				args := tt.args(g)
 				d := g.serve()
 				g.working()
+				if tt.ready != nil {
+					tt.ready(g)
+				}
 				c := g.startCommand(args...)
 				g.await(tt.name, func() bool { return c.over() || tt.begun(g) })
 				if victim == "the daemon" {
@@ -100,7 +167,7 @@ func TestACommandBesideADaemonDoesItsWorkOnceWhicheverOfThemIsKilled(t *testing.
 					c.succeeds()
 					g.serve()
 				} else {
-					must(t, c.cmd.Process.Kill())
+					_ = c.cmd.Process.Kill() // an error: it was faster
 					<-c.ended
 					g.do(args...)
 				}
