@@ -120,6 +120,10 @@ type leadership struct{ d *Daemon }
 // Drive implements drive.Driver.
 func (l leadership) Drive(ctx context.Context) (drive.State, error) {
 	if err := l.d.begin(ctx); err != nil {
+		if ctx.Err() != nil { // what was broken off says so in many ways
+			l.d.log.Info("asked to end while it began", "error", err)
+			return drive.Shutdown, nil
+		}
 		return drive.Failed, err
 	}
 	select {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -232,5 +233,34 @@ func TestALeaseThatCannotBeKeptIsRefused(t *testing.T) {
 	o.Lease = time.Second
 	if err := daemon.Run(t.Context(), o); !errors.Is(err, fault.Invalid) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// countdown is a context that ends itself when it is asked for its end for the left-th time.
+type countdown struct {
+	context.Context
+	end  context.CancelFunc
+	left atomic.Int64
+}
+
+func (c *countdown) Done() <-chan struct{} {
+	if c.left.Add(-1) == 0 {
+		c.end()
+	}
+	return c.Context.Done()
+}
+
+func TestADaemonThatIsAskedToEndWhileItBeginsEndsWithoutAnError(t *testing.T) {
+	for n := int64(5); n <= 60; n += 5 { // it asks more often while it makes its ledger
+		ctx, end := context.WithCancel(t.Context())
+		c := &countdown{Context: ctx, end: end}
+		c.left.Store(n)
+		path := filepath.Join(t.TempDir(), "beampipe.db")
+		if err := daemon.Run(c, daemon.Options{LedgerPath: path, Listen: "off"}); err != nil {
+			t.Errorf("asked at %d: %v", n, err)
+		}
+		if _, runs := ledger.DaemonRuns(path); runs {
+			t.Errorf("asked at %d: the lock was kept", n)
+		}
 	}
 }
