@@ -118,7 +118,7 @@ func scanExecution(scan func(...any) error) (Execution, error) {
 
 // Execution reads one execution with its sources.
 func (v View) Execution(id string) (Execution, error) {
-	e, err := scanExecution(v.q.QueryRowContext(v.ctx, "SELECT "+executionColumns+" FROM batch_execution_record WHERE uuid = ?", id).Scan)
+	e, err := scanExecution(v.row("SELECT "+executionColumns+" FROM batch_execution_record WHERE uuid = ?", id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return e, fault.New(fault.NotFound, fmt.Sprintf("there is no execution %q in this ledger", id), "list them with: beampipe execution list")
 	}

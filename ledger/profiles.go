@@ -80,7 +80,7 @@ func scanProfile(scan func(...any) error) (Profile, error) {
 }
 
 func (v View) oneProfile(what, hint, query string, args ...any) (Profile, error) {
-	p, err := scanProfile(v.q.QueryRowContext(v.ctx, profileQuery+query, args...).Scan)
+	p, err := scanProfile(v.row(profileQuery+query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, fault.New(fault.NotFound, what, hint)
 	}

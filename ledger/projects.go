@@ -128,7 +128,7 @@ func scanProject(scan func(...any) error) (Project, error) {
 
 // Project reads one project.
 func (v View) Project(id string) (Project, error) {
-	p, err := scanProject(v.q.QueryRowContext(v.ctx, "SELECT "+projectColumns+" FROM projects WHERE project = ?", id).Scan)
+	p, err := scanProject(v.row("SELECT "+projectColumns+" FROM projects WHERE project = ?", id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, fault.New(fault.NotFound, fmt.Sprintf("there is no project %q in this ledger", id), "list them with: beampipe project list")
 	}

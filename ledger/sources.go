@@ -94,7 +94,7 @@ func (v View) sources(what, query string, args []any) ([]Source, error) {
 
 // Source reads one source by name.
 func (v View) Source(project, identifier string) (Source, error) {
-	s, err := scanSource(v.q.QueryRowContext(v.ctx, "SELECT "+sourceColumns+" FROM sources WHERE project = ? AND identifier = ?", project, identifier).Scan)
+	s, err := scanSource(v.row("SELECT "+sourceColumns+" FROM sources WHERE project = ? AND identifier = ?", project, identifier))
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, fault.New(fault.NotFound, fmt.Sprintf("source %q is not registered in project %q", identifier, project),
 			"register it with: beampipe source add --project "+project+" "+identifier)
@@ -104,7 +104,7 @@ func (v View) Source(project, identifier string) (Source, error) {
 
 // SourceByID reads one source by its row id.
 func (v View) SourceByID(id int64) (Source, error) {
-	s, err := scanSource(v.q.QueryRowContext(v.ctx, "SELECT "+sourceColumns+" FROM sources WHERE id = ?", id).Scan)
+	s, err := scanSource(v.row("SELECT "+sourceColumns+" FROM sources WHERE id = ?", id))
 	return s, readError(v.path, fmt.Sprintf("source %d", id), err)
 }
 

@@ -157,6 +157,9 @@ func readError(path, what string, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.New(fault.NotFound, "ledger "+path+": "+what, "")
 	}
+	if errors.Is(err, errReadAge) {
+		return err // it says all there is to say
+	}
 	trouble := diagnose(path, err)
 	if trouble == TroubleDamaged {
 		return fault.Wrap(fault.Invalid, &troubled{trouble, err}, "read ledger "+path+": "+what+": the file is damaged", damagedHint)

@@ -66,11 +66,18 @@ func (tx *Tx) execOne(what, query string, args ...any) error {
 
 // get scans one row; no row is a NotFound error.
 func (v View) get(what, query string, args []any, dest ...any) error {
-	ctx, done := v.reads.begin(v.ctx)
-	defer done()
-	err := v.q.QueryRowContext(ctx, query, args...).Scan(dest...)
-	v.noted(err)
-	return v.reads.ageError(ctx, v.path, readError(v.path, what, err))
+	return readError(v.path, what, v.row(query, args...)(dest...))
+}
+
+// row gives what scans the one row of a query; no row is sql.ErrNoRows.
+func (v View) row(query string, args ...any) (scan func(dest ...any) error) {
+	return func(dest ...any) error {
+		ctx, done := v.reads.begin(v.ctx)
+		defer done()
+		err := v.q.QueryRowContext(ctx, query, args...).Scan(dest...)
+		v.noted(err)
+		return v.reads.ageError(ctx, v.path, err)
+	}
 }
 
 // list runs a query and calls scan for each row.
