@@ -31,6 +31,7 @@ var keep = flag.Bool("keep", false, "write testdata/ledger-v<N>.db.gz with the p
 func TestKeepALedgerOfThisSchema(t *testing.T) {
 	f := newFixture(t)
 	fillKept(f)
+	fillKeptMore(f)
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +93,54 @@ func fillKept(f *fixture) {
 		}
 		return tx.SetProblems([]Problem{{Code: "tick_failed", Subject: project, Title: "A tick did not go well", Text: "no answer", Severity: "warning", Todo: "wait", Since: tx.Now(), SeenAt: tx.Now()}})
 	})
+}
+
+// fillKeptMore puts something into the tables of schema version 7, and takes something out: the log begins
+// behind what was pruned.
+func fillKeptMore(f *fixture) {
+	f.Helper()
+	e, err := f.view().Executions(ExecutionFilter{States: []State{Completed}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.write(func(tx *Tx) error {
+		recipe, err := f.baked(tx, "gra", "ph")
+		if err != nil {
+			return err
+		}
+		if err := tx.AttachRecipe(e[0].ID, 1, "joined_graph", recipe); err != nil {
+			return err
+		}
+		products := []Product{
+			{Path: "cube.fits", SHA256: strings.Repeat("a", 64), Bytes: 5, URI: "file:///runs/cube.fits"},
+			{Path: "bad.fits", SHA256: strings.Repeat("b", 64), Bytes: 7},
+		}
+		if err := tx.AddProducts(e[0].ID, 1, products); err != nil {
+			return err
+		}
+		if _, err := tx.SetPolicy(Policy{Kind: KeepEvents, MaxAge: 365 * day, Archive: "/archive"}, person, "a year in the file"); err != nil {
+			return err
+		}
+		unused, err := Pack("text/plain", []byte("nobody refers to this"))
+		if err != nil {
+			return err
+		}
+		if err := tx.PutPacked(unused); err != nil {
+			return err
+		}
+		return tx.NoteRetention(map[string]int{KeepClaims: 3})
+	})
+	withdrawn, err := f.view().Products(ProductFilter{Path: "bad.fits"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.write(func(tx *Tx) error {
+		_, err := tx.WithdrawProducts(withdrawn, nil, "bad calibration", person)
+		return err
+	})
+	f.clock.forward(10 * day)
+	f.prune(Policy{Kind: KeepArtifacts, MaxAge: 7 * day})
+	f.prune(Policy{Kind: KeepEvents, MaxAge: 2 * day})
 }
 
 func fillSources(f *fixture) {
@@ -244,7 +293,9 @@ func TestEveryKeptLedgerIsUpgradedWithAllThatIsInItAndWorks(t *testing.T) {
 			before, columns := content(t, path, nil)
 			f := &fixture{TB: t, clock: &clock{t: time.Date(2027, 3, 1, 4, 0, 0, 0, time.UTC)}, ids: newIDs()}
 			f.ids.Store(1_000_000)
-			l, err := Open(context.Background(), path, f.options())
+			o := f.options()
+			o.Rebuild = joined
+			l, err := Open(context.Background(), path, o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -46,6 +46,10 @@ type Options struct {
 	Holding bool               // the caller holds the daemon's lock on this ledger
 	Pass    func(point string) // told at each named point of a write; tests end the process there. nil = nobody
 
+	// Upgraded is told when opening has brought a file of an older schema to this program's, and where the
+	// copy of before that is. nil = nobody
+	Upgraded func(from, to int64, copied string)
+
 	private bool // nobody else knows of the file: it is upgraded without a copy
 }
 

@@ -108,6 +108,8 @@ func TestWhatATickAsksCostsWhatIsDueAndNotWhatIsRegistered(t *testing.T) {
 		"ticks of a project": func(v View) error { _, err := v.TickRuns(TickFilter{Project: project}); return err },
 		"one tick":           func(v View) error { _, err := v.TickRun(1); return err },
 		"an archive job":     func(v View) error { _, _, err := v.ArchiveJob("k"); return err },
+		"first live event":   func(v View) error { _, _, err := v.firstLiveEvent(); return err },
+		"last retention":     func(v View) error { _, _, err := v.LastRetention(); return err },
 		"head":               func(v View) error { _, _, err := v.Head(); return err },
 		"events of one":      func(v View) error { _, err := v.Events(EventFilter{Execution: e.ID}); return err },
 		"events of a source": func(v View) error { _, err := v.Events(EventFilter{Project: project, Source: "A"}); return err },

@@ -15,7 +15,7 @@ import (
 const (
 	prunedRows       = 500
 	prunedExecutions = 50
-	prunedEvents     = 2_000
+	prunedEvents     = 1_000
 
 	pruneWindow = 20_000 // rows that one read looks at
 )

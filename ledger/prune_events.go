@@ -81,11 +81,11 @@ func (w walk) eventBounds(pruned *Pruned) (begin Head, last int64, err error) {
 
 // firstLiveEvent gives the first event of an execution that is not over, and which that is; 0 = none.
 func (v View) firstLiveEvent() (seq int64, execution string, err error) {
-	err = v.list("first event of what is going on", `WITH live AS (
-			SELECT uuid FROM batch_execution_record WHERE status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain', 'queued', 'running', 'cancelling', 'verifying')
-			UNION SELECT uuid FROM batch_execution_record WHERE next_retry_at IS NOT NULL)
-		SELECT first, uuid FROM (SELECT uuid, (SELECT min(seq) FROM provenance_events WHERE execution_id = uuid AND execution_id <> '') AS first FROM live)
-		WHERE first IS NOT NULL ORDER BY first LIMIT 1`, nil, func(rows *sql.Rows) error { return rows.Scan(&seq, &execution) })
+	const first = "SELECT uuid, (SELECT min(seq) FROM provenance_events WHERE execution_id = uuid AND execution_id <> '') AS first FROM batch_execution_record WHERE "
+	err = v.list("first event of what is going on", "SELECT first, uuid FROM ("+
+		first+"status IN ('pending', 'preparing', 'ready', 'submitting', 'uncertain', 'queued', 'running', 'cancelling', 'verifying') UNION ALL "+
+		first+"next_retry_at IS NOT NULL) WHERE first IS NOT NULL ORDER BY first LIMIT 1", nil,
+		func(rows *sql.Rows) error { return rows.Scan(&seq, &execution) })
 	return seq, execution, err
 }
 

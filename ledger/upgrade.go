@@ -74,6 +74,9 @@ func upgrade(ctx context.Context, path string, o Options, db *sql.DB, provider *
 	}
 	pass("upgrade.migrated")
 	forgetOldBackups(path)
+	if o.Upgraded != nil {
+		o.Upgraded(have, want, copied)
+	}
 	return nil
 }
 

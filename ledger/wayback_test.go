@@ -236,12 +236,16 @@ func TestTheNewestTwoCopiesOfBeforeUpgradesAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, err := Open(context.Background(), path, Options{})
+	told := ""
+	l, err := Open(context.Background(), path, Options{Upgraded: func(from, to int64, copied string) { told = fmt.Sprint(from, " ", to, " ", copied) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if told != fmt.Sprintf("2 %d %s.before-v%d", present, path, present) {
+		t.Errorf("told %q", told)
 	}
 	base := filepath.Base(path)
 	want := fmt.Sprintf("%[1]s %[1]s.before-v2 %[1]s.before-v2.mine %[1]s.before-v%[2]d %[1]s.before-vx %[1]s.lock", base, present)

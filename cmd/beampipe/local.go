@@ -31,7 +31,12 @@ func openLocal(getenv func(string) string) func(context.Context, openOptions) (c
 			if o.ReadOnly {
 				open = ledger.OpenReader
 			}
-			if local.Ledger, err = open(ctx, o.Ledger, ledger.Options{Rebuild: execution.Rebuild, HostID: getenv(hostVariable)}); err != nil {
+			if local.Ledger, err = open(ctx, o.Ledger, ledger.Options{
+				Rebuild: execution.Rebuild, HostID: getenv(hostVariable),
+				Upgraded: func(from, to int64, copied string) {
+					o.Log.Warn("the ledger was upgraded", "from_schema", from, "to_schema", to, "copy_of_before", copied)
+				},
+			}); err != nil {
 				return nil, nil, err
 			}
 			closeLedger = local.Ledger.Close
