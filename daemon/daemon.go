@@ -191,11 +191,15 @@ func (d *Daemon) tryLock(context.Context) (bool, error) {
 func (d *Daemon) begin(ctx context.Context) (err error) {
 	o := d.o
 	d.standing.set(StateStarting, "")
-	l, err := ledger.Create(ctx, o.LedgerPath, ledger.Options{
-		Now: o.Now, HostID: o.Getenv(hostVariable), Holding: true, Rebuild: execution.Rebuild,
-		Upgraded: func(from, to int64, copied string) {
-			d.log.Warn("the ledger was upgraded", "from_schema", from, "to_schema", to, "copy_of_before", copied)
-		},
+	var l *ledger.Ledger
+	err = d.systemd.during(func() (err error) {
+		l, err = ledger.Create(ctx, o.LedgerPath, ledger.Options{
+			Now: o.Now, HostID: o.Getenv(hostVariable), Holding: true, Rebuild: execution.Rebuild,
+			Upgraded: func(from, to int64, copied string) {
+				d.log.Warn("the ledger was upgraded", "from_schema", from, "to_schema", to, "copy_of_before", copied)
+			},
+		})
+		return err
 	})
 	if err != nil {
 		return errors.Join(err, d.lock.Release())

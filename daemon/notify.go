@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"sync"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -37,6 +38,30 @@ func (n notifier) alive() {
 	if n.watchdog > 0 {
 		n.send(sd.SdNotifyWatchdog)
 	}
+}
+
+// during feeds the watchdog while work goes on that takes long and ends by itself: the upgrade of a large ledger.
+func (n notifier) during(work func() error) error {
+	if n.watchdog <= 0 {
+		return work()
+	}
+	done := make(chan struct{})
+	var feeding sync.WaitGroup
+	feeding.Go(func() {
+		every := time.NewTicker(n.watchdog / 3)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+				n.alive()
+			case <-done:
+				return
+			}
+		}
+	})
+	defer feeding.Wait()
+	defer close(done)
+	return work()
 }
 
 // bound keeps a sleep short enough for the watchdog.

@@ -45,7 +45,22 @@ func (c *checker) schema() error {
 			c.found("%s is not of this program: drop it, unless you know what it is for", name)
 		}
 	}
-	return nil
+	return c.openPruning()
+}
+
+// openPruning looks for a pruning that somebody has left open: while it is, histories can be deleted.
+func (c *checker) openPruning() error {
+	v := c.view()
+	if there, err := v.hasTable("prunings"); err != nil || !there {
+		return err
+	}
+	return v.list("open prunings", "SELECT id, kind FROM prunings WHERE open = 1", nil, func(rows *sql.Rows) error {
+		var id int64
+		var kind string
+		err := rows.Scan(&id, &kind)
+		c.found("pruning %d of %s is open, which this program never leaves: whoever can write plain SQL can delete %s now; close it with: UPDATE prunings SET open = 0 WHERE id = %d", id, kind, kind, id)
+		return err
+	})
 }
 
 // readSchema reads the text of every table, index and trigger, but for what SQLite keeps for itself.

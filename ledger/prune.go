@@ -20,6 +20,10 @@ const (
 	pruneWindow = 20_000 // rows that one read looks at
 )
 
+// prunings holds one token: a process prunes once at a time, so that a part of an archive with its own number
+// is always one that an earlier process left.
+var prunings = make(chan struct{}, 1)
+
 // PruneOptions say what to prune.
 type PruneOptions struct {
 	Kinds    []string // nil = all
@@ -83,10 +87,22 @@ func (l *Ledger) Prune(ctx context.Context, o PruneOptions) (PruneReport, error)
 			return PruneReport{}, err
 		}
 	}
+	select {
+	case prunings <- struct{}{}:
+		defer func() { <-prunings }()
+	case <-ctx.Done():
+		return PruneReport{}, fault.Wrap(fault.Unavailable, context.Cause(ctx), "prune ledger "+l.path+": waiting for another pruning", "")
+	}
 	report := PruneReport{At: l.Now(), DryRun: o.DryRun, Kinds: []Pruned{}}
 	for _, r := range retention {
 		at := slices.IndexFunc(policies, func(p Policy) bool { return p.Kind == r.Kind })
-		if at < 0 || policies[at].unlimited() || (o.Kinds != nil && !slices.Contains(o.Kinds, r.Kind)) {
+		if at < 0 || (o.Kinds != nil && !slices.Contains(o.Kinds, r.Kind)) {
+			continue
+		}
+		if policies[at].unlimited() {
+			if o.Kinds != nil { // it was asked for by name
+				report.Kinds = append(report.Kinds, Pruned{Kind: r.Kind, Note: "its policy keeps it for ever"})
+			}
 			continue
 		}
 		pruned, err := l.pruneKind(ctx, policies[at], o)

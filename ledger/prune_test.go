@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -518,6 +519,16 @@ func TestAPruningSaysWhatItCannotDo(t *testing.T) {
 	f := newFixture(t)
 	_, err := f.Prune(context.Background(), PruneOptions{Kinds: []string{"planets"}, Actor: person})
 	wantKind(t, err, fault.Invalid, "planets")
+	report, err := f.Prune(context.Background(), PruneOptions{Kinds: []string{KeepEvents}, Actor: person})
+	if err != nil || len(report.Kinds) != 1 || !strings.Contains(report.Kinds[0].Note, "for ever") {
+		t.Errorf("%+v %v", report, err)
+	}
+	prunings <- struct{}{}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = f.Prune(ctx, PruneOptions{Actor: person, Policies: []Policy{}})
+	wantKind(t, err, fault.Unavailable, "waiting for another pruning")
+	<-prunings
 	if _, err := f.Prune(context.Background(), PruneOptions{}); err == nil {
 		t.Error("without an actor")
 	}
@@ -532,5 +543,48 @@ func TestAPruningSaysWhatItCannotDo(t *testing.T) {
 	wantKind(t, err, fault.Unavailable, file)
 	if f.begin().Seq != 0 {
 		t.Error("it was pruned without its archive")
+	}
+}
+
+func TestAPruningThatSomebodyOpenedIsFound(t *testing.T) {
+	f := newFixture(t)
+	f.write(func(tx *Tx) error {
+		return tx.prune(pruning{kind: KeepArtifacts}, PruneOptions{Actor: person}, func() (int64, error) { return 0, nil })
+	})
+	f.appendEvents(1)
+	db := f.raw()
+	insert := `INSERT INTO prunings (at, kind, event, upto_seq, hash, count, archive, archive_sha256, actor, reason, open)
+		SELECT at, kind, event + %d, upto_seq, hash, count, archive, archive_sha256, actor, reason, %d FROM prunings`
+	for name, query := range map[string]string{
+		"for an old event":      fmt.Sprintf(insert, 1, 1),
+		"for the same event":    fmt.Sprintf(insert, 0, 1),
+		"closed from the start": fmt.Sprintf(insert, 1, 0),
+		"opened again":          "UPDATE prunings SET open = 1",
+		"changed":               "UPDATE prunings SET count = 5",
+		"deleted":               "DELETE FROM prunings",
+		"replaced":              "REPLACE INTO prunings SELECT * FROM prunings",
+	} {
+		if n, err := rolledBack(t, db, query); err == nil {
+			t.Errorf("a pruning %s: %d rows", name, n)
+		}
+	}
+	f.write(func(tx *Tx) error {
+		return tx.Append(provenance.Event{Type: provenance.LedgerPruned, Actor: "user:eve"}, map[string]any{"kind": KeepArtifacts, "upto_seq": 0, "hash": "", "count": 0})
+	})
+	if _, err := db.Exec(fmt.Sprintf(insert, 2, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if found := strings.Join(f.findings(), "\n"); !strings.Contains(found, "pruning 2 of artifacts is open") {
+		t.Errorf("found %s", found)
+	}
+	// It lets nobody delete more than it says.
+	for name, query := range map[string]string{
+		"events":     "DELETE FROM provenance_events WHERE seq = 1",
+		"executions": "DELETE FROM batch_execution_record",
+		"sources":    "DELETE FROM execution_sources",
+	} {
+		if n, err := rolledBack(t, db, query); err == nil && n > 0 {
+			t.Errorf("%s: %d rows were deleted", name, n)
+		}
 	}
 }
