@@ -124,7 +124,7 @@ func TestEveryListUsesAnIndexWhateverItIsNarrowedBy(t *testing.T) {
 			combine(c, eventFields, func(f EventFilter) error { _, err := c.view().Events(f); return err }, EventFilter.query)
 			combine(c, productFields, func(f ProductFilter) error { _, err := c.view().Products(f); return err }, ProductFilter.query)
 			combine(c, tickFields, func(f TickFilter) error { _, err := c.view().TickRuns(f); return err }, TickFilter.query)
-			if len(c.seen) < 200 {
+			if len(c.seen) < 200 && !raced {
 				t.Errorf("only %d queries were looked at", len(c.seen))
 			}
 		})
@@ -139,7 +139,7 @@ type planCheck struct {
 
 func (c planCheck) view() View { return View{ctx: context.Background(), q: c.db} }
 
-// combine looks at filters with every one to three fields set.
+// combine looks at filters with every one to three fields set, under the race detector with every one and two.
 func combine[F any](c planCheck, fields map[string]field[F], ask func(F) error, query func(F) (string, []any)) {
 	c.t.Helper()
 	kind := reflect.TypeFor[F]()
@@ -153,6 +153,9 @@ func combine[F any](c planCheck, fields map[string]field[F], ask func(F) error, 
 	for i, one := range names {
 		for j := i; j < len(names); j++ {
 			for k := j; k < len(names); k++ {
+				if raced && k > j {
+					break
+				}
 				var f F
 				for _, name := range []string{one, names[j], names[k]} {
 					fields[name].set(&f)
