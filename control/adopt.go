@@ -106,10 +106,14 @@ func (c *Local) mayAsk(ctx context.Context, what string) error {
 }
 
 // pausedProblem is the health problem of a paused ledger.
-func pausedProblem(p ledger.Pause, home ledger.Home, v ledger.View) ledger.Problem {
+func pausedProblem(p ledger.Pause, v ledger.View) ledger.Problem {
+	since := p.Since
+	if since.IsZero() {
+		since = v.Now()
+	}
 	return ledger.Problem{
 		Code: problemPaused, Title: "The ledger is paused: no tick runs", Text: p.Reason, Severity: "error",
-		Todo: ledger.AdoptHint, Since: home.Since, SeenAt: v.Now(),
+		Todo: ledger.AdoptHint, Since: since, SeenAt: v.Now(),
 	}
 }
 

@@ -50,11 +50,7 @@ func (c *Local) HealthNow(ctx context.Context, known []ledger.Problem) (Health, 
 		return h, err
 	}
 	if pause.Reason != "" {
-		home, err := v.Home()
-		if err != nil {
-			return h, err
-		}
-		h.Problems = append(h.Problems, pausedProblem(pause, home, v))
+		h.Problems = append(h.Problems, pausedProblem(pause, v))
 	}
 	standing, err := standing(v, projects)
 	if err != nil {

@@ -12,6 +12,7 @@ type TimelineRequest struct {
 	Execution string `json:"execution,omitempty"`
 	Project   string `json:"project,omitempty"`
 	Source    string `json:"source,omitempty"`
+	Ledger    bool   `json:"ledger,omitempty"` // what concerns the ledger as a whole, and nothing else
 	Type      string `json:"event_type,omitempty"`
 	Limit     int    `json:"limit,omitempty"`  // the last ones; 0 = as many as one answer holds
 	Before    int64  `json:"before,omitempty"` // those before the event with this number: the cursor of a page

@@ -81,7 +81,7 @@ func readOutputCursor(cursor string) (*ledger.Product, error) {
 		err = json.Unmarshal(raw, &[]any{&p.Execution, &p.Attempt, &p.Path})
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, fmt.Sprintf("list outputs: %.40q is no cursor", cursor), "take the one that the page before gave")
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("list outputs: %.40q is no cursor", cursor), "take the one that the page before gave")
 	}
 	return &p, nil
 }
@@ -103,7 +103,7 @@ func (c *Local) markOutputs(ctx context.Context, what string, q OutputSelection,
 	if err := c.needLedger(); err != nil {
 		return OutputChanges{}, err
 	}
-	if err := needReason(what, q.Reason); err != nil {
+	if err := needReason(what, q.Reason); err != nil && !q.DryRun {
 		return OutputChanges{}, err
 	}
 	if err := q.check(what); err != nil {
@@ -119,6 +119,7 @@ func (c *Local) markOutputs(ctx context.Context, what string, q OutputSelection,
 		answer.Going = going
 		for _, p := range list {
 			if (p.Withdrawn != nil) != withdrawn {
+				answer.Already++
 				continue
 			}
 			answer.Products = append(answer.Products, p)
@@ -232,7 +233,8 @@ func outputsOfInput(v ledger.View, in ledger.Input, project string) (list []ledg
 	return list, going, nil
 }
 
-// namedOutputs gives the products that a digest, a URI or a path stands for.
+// namedOutputs gives the products that a digest, a URI or a path stands for. Runs of one graph have the same
+// paths, so that a path of several runs is a Conflict: it may have been meant as a file here.
 func namedOutputs(v ledger.View, name string) ([]ledger.Product, error) {
 	filters := []ledger.ProductFilter{{URI: name}, {Path: name}}
 	if digest, ok := strings.CutPrefix(name, "sha256:"); ok {
@@ -241,8 +243,15 @@ func namedOutputs(v ledger.View, name string) ([]ledger.Product, error) {
 	for _, f := range filters {
 		f.Limit = ledger.MaxWithdrawn
 		list, err := v.Products(f)
-		if err != nil || len(list) > 0 {
-			return list, err
+		if err != nil {
+			return nil, err
+		}
+		if f.Path != "" && slices.ContainsFunc(list, func(p ledger.Product) bool { return p.Execution != list[0].Execution }) {
+			return nil, fault.New(fault.Conflict, fmt.Sprintf("%.200q is no file here, and a product of that path is in more than one execution", name),
+				"name the file where it lies, its URI or sha256:DIGEST, as outputs list --json shows them")
+		}
+		if len(list) > 0 {
+			return list, nil
 		}
 	}
 	return nil, fault.New(fault.NotFound, fmt.Sprintf("there is no product %.200q in this ledger", name), "list them with: beampipe outputs list")

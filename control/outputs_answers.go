@@ -36,6 +36,7 @@ type OutputSelection struct {
 type OutputChanges struct {
 	At         time.Time        `json:"at"`
 	Changed    int              `json:"changed"` // products that were marked now, or would be
+	Already    int              `json:"already"` // products that were named and have the mark, or the lack of it, already
 	Products   []ledger.Product `json:"products"`
 	Executions []string         `json:"executions"`         // that made them
 	Going      []string         `json:"going_on,omitempty"` // of the input, and not at their end: they may make more

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,6 +26,10 @@ func (c *Local) Timeline(ctx context.Context, q TimelineRequest) (Timeline, erro
 	v := c.ledger.View(ctx)
 	t := Timeline{At: v.Now(), Title: "all projects"}
 	switch {
+	case q.Ledger:
+		t.Title = "ledger " + c.ledger.Path()
+		err := t.ofLedger(v, f, limit)
+		return t, err
 	case q.Execution != "":
 		e, _, err := c.find(ctx, q.Execution)
 		if err != nil {
@@ -44,11 +49,43 @@ func (c *Local) Timeline(ctx context.Context, q TimelineRequest) (Timeline, erro
 		t.Title = "project " + q.Project
 	}
 	events, err := lastEvents(v, f)
+	t.keep(events, limit)
+	return t, err
+}
+
+// ledgerTypes are the events that concern the ledger as a whole: who led it, moved it, and deleted from it.
+var ledgerTypes = []string{
+	provenance.DaemonLeads, provenance.DaemonEnded, provenance.LedgerAdopted, provenance.LedgerRestored, provenance.LedgerPruned, provenance.RetentionSet,
+}
+
+// ofLedger takes the last events of these types that a filter lets through.
+func (t *Timeline) ofLedger(v ledger.View, f ledger.EventFilter, limit int) error {
+	var all []provenance.Event
+	types := ledgerTypes
+	if f.Type != "" {
+		types = []string{f.Type}
+	}
+	for _, f.Type = range types {
+		events, err := lastEvents(v, f)
+		if err != nil {
+			return err
+		}
+		all = append(all, events...)
+	}
+	slices.SortFunc(all, func(a, b provenance.Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	t.keep(all, limit)
+	return nil
+}
+
+// keep takes the last events of a list.
+func (t *Timeline) keep(events []provenance.Event, limit int) {
 	if more := len(events) - limit; more > 0 {
 		events, t.More = events[more:], true
 	}
 	t.Events = events
-	return t, err
+	if events == nil {
+		t.Events = []provenance.Event{}
+	}
 }
 
 // lastEvents gives the last events that a filter lets through, oldest first.

@@ -177,7 +177,7 @@ func resolveDigest(v ledger.View, digest string) (traced, error) {
 		}
 	}
 	if len(pins) == 0 {
-		return t, fault.New(fault.NotFound, "trace sha256:"+digest+": nothing in this ledger has that content: no product, manifest or graph", "see that it is the file as the run left it, and the ledger of that run")
+		return t, fault.New(fault.NotFound, "nothing in this ledger has the content sha256:"+digest+": no product, manifest or graph", "see that it is the file as the run left it, and the ledger of that run")
 	}
 	return t, nil
 }

@@ -48,7 +48,11 @@ func (c *Local) VerifyProvenance(ctx context.Context, q VerifyRequest, progress 
 		o.Contains = &given
 	}
 	found, err := c.ledger.Verify(ctx, o)
-	return VerifyAnswer{At: c.now(), Ledger: c.ledger.Path(), Intact: found.Intact(), Verified: found}, err
+	answer := VerifyAnswer{At: c.now(), Ledger: c.ledger.Path(), Intact: found.Intact(), Verified: found}
+	if err == nil && !answer.Intact {
+		answer.Paused, err = c.pause(ctx)
+	}
+	return answer, err
 }
 
 // CheckLedger implements Verifying.

@@ -26,6 +26,8 @@ type VerifyAnswer struct {
 	At     time.Time `json:"at"`
 	Ledger string    `json:"ledger"`
 	Intact bool      `json:"intact"` // no event is broken, the witness does not speak against it, and it contains the given head
+	// Paused says why the ledger is paused; a restore explains a witness that has seen later events.
+	Paused *ledger.Pause `json:"paused,omitempty"`
 	ledger.Verified
 }
 

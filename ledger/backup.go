@@ -76,6 +76,9 @@ func (l *Ledger) checkTarget(to string, over bool) error {
 	what := fmt.Sprintf("back up ledger %s to %s", l.path, to)
 	info, err := os.Stat(to)
 	if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(filepath.Dir(to)); err != nil {
+			return fault.Wrap(fault.Invalid, err, what, "name a file in a folder that is there and can be written to")
+		}
 		for _, end := range []string{"-wal", "-shm", "-journal", ".lock"} {
 			if to == l.path+end {
 				return fault.New(fault.Invalid, what+": that name belongs to the ledger", "name another file")

@@ -185,9 +185,13 @@ func (c *checker) witness() (err error) {
 	switch s.State {
 	case WitnessAgrees:
 	case WitnessMissing:
+		c.step.What = "there is no witness file to compare the log with"
 		c.note("%s", s.Detail)
 	default:
 		c.found("%s (%s)", s.Detail, s.Path)
+		if pause, err := c.l.Paused(c.ctx); err == nil && pause.Code == PausedRestored {
+			c.note("%s: that explains it. beampipe ledger adopt begins the witness anew", pause.Reason)
+		}
 	}
 	if s.Unnoted > 0 {
 		c.note("the witness file has not noted the newest events (%d of them): were they lost, nothing would say so", s.Unnoted)

@@ -44,6 +44,8 @@ const (
 type Pause struct {
 	Code   string `json:"code,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Since is the time of the restore; zero for a copy or a move, of which nobody knows when it was made.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Err is the Conflict error with which whatever would act on a paused ledger is refused; nil where it is
@@ -105,27 +107,35 @@ func (l *Ledger) Paused(ctx context.Context) (Pause, error) {
 	}
 	switch {
 	case info[infoRestored] != "":
-		return Pause{PausedRestored, fmt.Sprintf("it was restored from %s on %s, and what was done after that copy was made may still run", info[infoRestored], minuteOf(info[infoRestAt]))}, nil
+		at, known := readStamp(info[infoRestAt])
+		day := "an unknown day"
+		if known {
+			day = Minute(at)
+		}
+		return Pause{
+			Code: PausedRestored, Since: at,
+			Reason: fmt.Sprintf("it was restored from %s on %s, and what was done after that copy was made may still run", info[infoRestored], day),
+		}, nil
 	case info[infoHost] == "":
 		return Pause{}, nil // nobody has opened it for writing yet: it is at home where that happens
 	case info[infoHost] != here.HostID:
-		return Pause{PausedOtherHost, fmt.Sprintf("it is at home on machine %s, this is %s", name, here.HostName)}, nil
+		if name == here.HostName { // machines that were cloned, or that are told apart by BEAMPIPE_HOST_ID
+			return Pause{Code: PausedOtherHost, Reason: fmt.Sprintf("it is at home on another machine of the name %s (id %.8s, this is %.8s)", name, info[infoHost], here.HostID)}, nil
+		}
+		return Pause{Code: PausedOtherHost, Reason: fmt.Sprintf("it is at home on machine %s, this is %s", name, here.HostName)}, nil
 	case info[infoPath] != here.Path:
-		return Pause{PausedOtherPath, fmt.Sprintf("it is at home at %s, this is %s", info[infoPath], here.Path)}, nil
+		return Pause{Code: PausedOtherPath, Reason: fmt.Sprintf("it is at home at %s, this is %s", info[infoPath], here.Path)}, nil
 	}
 	seen, err := l.Witness()
 	if err != nil || !seen.Lost() {
 		return Pause{}, err
 	}
-	return Pause{PausedWentBack, "its witness file " + seen.Path + " speaks against it: " + seen.Detail}, nil
+	return Pause{Code: PausedWentBack, Reason: "its witness file " + seen.Path + " speaks against it: " + seen.Detail}, nil
 }
 
-func minuteOf(stamp string) string {
+func readStamp(stamp string) (at time.Time, ok bool) {
 	at, err := time.Parse(provenance.TimeFormat, stamp)
-	if err != nil {
-		return "an unknown day"
-	}
-	return Minute(at)
+	return at, err == nil
 }
 
 // settle writes down where the ledger is at home, if nobody has yet.

@@ -31,7 +31,7 @@ func LockDaemon(ledgerPath string) (*DaemonLock, error) {
 		holder := readHolder(f)
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fault.New(fault.Conflict, fmt.Sprintf("lock ledger %s: a daemon runs on it already (process %s)", ledgerPath, holder), "stop that one first")
+			return nil, fault.New(fault.Conflict, fmt.Sprintf("lock ledger %s: a daemon runs on it already, or a restore or vacuum (process %s)", ledgerPath, holder), "stop the daemon first, or wait for the other to end")
 		}
 		return nil, fault.Wrap(fault.Unavailable, err, "lock ledger "+ledgerPath, "")
 	}

@@ -147,7 +147,7 @@ func checkWritable(ctx context.Context, db *sql.DB, path string) error {
 		return err
 	})
 	if err == nil && readOnly {
-		return fault.New(fault.Unavailable, fmt.Sprintf("open ledger %s: it is read-only for this user", path), writeAccessHint)
+		return fault.Wrap(fault.Unavailable, &troubled{TroubleReadOnly, errors.New("it is read-only for this user")}, "open ledger "+path, writeAccessHint)
 	}
 	return openError(path, err)
 }

@@ -32,6 +32,9 @@ func OpenReader(ctx context.Context, path string, o Options) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{path: abs, now: o.Now, newID: o.NewID, rebuild: o.Rebuild, hostID: o.HostID, pass: func(string) {}, reads: newReadings()}
+	if l.hostID == "" {
+		l.hostID = MachineID()
+	}
 	if l.now == nil {
 		l.now = time.Now
 	}

@@ -165,7 +165,9 @@ func checkStaged(ctx context.Context, path string) error {
 	ours, empty, err := owner(ctx, db, path)
 	switch {
 	case isCode(err, sqlite3.SQLITE_NOTADB), isCode(err, sqlite3.SQLITE_CORRUPT):
-		return fault.Wrap(fault.Invalid, err, "it is damaged, or no ledger", "")
+		return fault.New(fault.Invalid, "it is damaged, or no ledger: "+causeOf(err), "")
+	case errors.Is(err, fault.Invalid):
+		return fault.New(fault.Invalid, "it is a database of another program", "")
 	case err != nil:
 		return err
 	case !ours || empty:

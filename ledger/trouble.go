@@ -117,7 +117,19 @@ func openError(path string, err error) error {
 		return fault.Wrap(fault.Unavailable, &troubled{TroubleReadOnly, err}, "open ledger "+path+": it, or its folder, cannot be written to",
 			writeAccessHint)
 	}
+	if diagnose(path, err) == TroubleDamaged {
+		return fault.Wrap(fault.Invalid, &troubled{TroubleDamaged, err}, "open ledger "+path+": the file is damaged", damagedHint)
+	}
 	return writeError(path, err)
+}
+
+// causeOf gives what SQLite said, without what we said of it.
+func causeOf(err error) string {
+	var t *troubled
+	if errors.As(err, &t) {
+		return t.Error()
+	}
+	return err.Error()
 }
 
 // writeError says what a failed write means for the operator. Errors that are not SQLite's, and those that

@@ -55,6 +55,7 @@ type app struct {
 type openOptions struct {
 	Ledger   string
 	ReadOnly bool // the ledger is read and nothing else
+	MayRead  bool // the ledger is read and nothing else where it cannot be written to
 	Actor    string
 	Archives map[string]string
 	Tape     tape
@@ -67,6 +68,7 @@ type reach int
 const (
 	onFiles       reach = iota // files alone: no ledger is opened
 	onLedger                   // a ledger that exists
+	onRead                     // as onLedger, and it is only read: one that this user cannot write to will do
 	onEither                   // a ledger where one is named or lies at the default path, else files alone
 	onCopy                     // a ledger, or a copy of one, that is only read: the file need not be writable
 	onCopyOrFiles              // as onCopy where a ledger is named or lies at the default path, else files alone
@@ -109,7 +111,8 @@ func (a *app) openOptions(need reach) (openOptions, error) {
 		return o, err
 	}
 	o.ReadOnly = need == onCopy || need == onCopyOrFiles
-	if need == onLedger || need == onCopy || (need == onEither || need == onCopyOrFiles) && a.ledgerThere() {
+	o.MayRead = need == onRead
+	if need == onLedger || need == onRead || need == onCopy || (need == onEither || need == onCopyOrFiles) && a.ledgerThere() {
 		o.Ledger, err = a.existingLedger()
 	}
 	return o, err

@@ -104,7 +104,7 @@ func newDatasetListCmd(a *app) *cobra.Command {
 		Short:   "What is excluded, by whom and why",
 		Example: "  beampipe dataset list wallaby_hires",
 		Args:    arguments(0, 1, "at most one project"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) (err error) {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) (err error) {
 			if q.Limit < 1 {
 				return usagef("dataset list: --limit %d: expected a number above 0", q.Limit)
 			}

@@ -85,7 +85,7 @@ func newExecutionShowCmd(a *app) *cobra.Command {
 		Short:   "One run: its sources, artifacts, observations and run record",
 		Example: "  beampipe execution show 0193a1c2",
 		Args:    arguments(1, 1, "one execution id"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			answer, err := c.ShowExecution(ctx, args[0])
 			if err != nil {
 				return err
@@ -101,7 +101,7 @@ func newExecutionWhyCmd(a *app) *cobra.Command {
 		Short:   "Why a run is in the state that it is in, on one screen",
 		Example: "  beampipe execution why 0193a1c2",
 		Args:    arguments(1, 1, "one execution id"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			answer, err := c.WhyExecution(ctx, args[0])
 			if err != nil {
 				return err
@@ -191,7 +191,7 @@ func newExecutionArtifactCmd(a *app) *cobra.Command {
 -o FILE. --json changes nothing without -o: these artifacts are JSON.`,
 		Example: "  beampipe execution artifact 0193a1c2 manifest -o manifest.json",
 		Args:    arguments(2, 2, "an execution id and a kind (manifest, patched_graph, products)"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			var b bytes.Buffer
 			if err := c.Artifact(ctx, args[0], args[1], &b); err != nil {
 				return err

@@ -22,7 +22,7 @@ are. --since and --until go by the time at which a run was made: a time in UTC, 
 '2026-11-20 04:00', or an age, such as 90m, 24h or 7d.`,
 		Example: "  beampipe execution list --state running --state queued\n  beampipe execution list --state failed --class science --since 7d --all",
 		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) (err error) {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) (err error) {
 			if q.Limit < 1 {
 				return usagef("execution list: --limit %d: expected a number above 0", q.Limit)
 			}

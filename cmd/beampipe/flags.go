@@ -29,6 +29,11 @@ func reasonFlag(cmd *cobra.Command, reason *string) {
 	cmd.Flags().StringVar(reason, "reason", "", "why, recorded with the change: `TEXT` (up to 1000 bytes)")
 }
 
+// missingReason is the usage error of a command that needs a reason unless it only shows what it would do.
+func missingReason(command string) error {
+	return usagef("%s: required flag(s) \"reason\" not set", command)
+}
+
 // require makes flags obligatory. A flag that does not exist is a mistake in this program.
 func require(cmd *cobra.Command, flags ...string) {
 	for _, name := range flags {

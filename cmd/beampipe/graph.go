@@ -131,7 +131,7 @@ func newGraphDiffCmd(a *app) *cobra.Command {
 		need := onFiles
 		switch {
 		case q.Execution != "" && len(args) == 0:
-			need = onLedger
+			need = onRead
 		case q.Execution == "" && len(args) == 2:
 		default:
 			return usagef("graph diff: give either two graph files or --execution ID")

@@ -17,7 +17,7 @@ func newHealthCmd(a *app) *cobra.Command {
 Ends with 8 when a problem of severity error is present.`,
 		Example: "  beampipe health --json",
 		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) error {
 			answer, err := c.Health(ctx)
 			if err != nil {
 				return err
@@ -55,7 +55,11 @@ func (p *page) health(h control.Health) {
 			subject = " (" + problem.Subject + ")"
 		}
 		p.line("")
-		p.line("%s   %s%s, for %s   %s", severity, p.bold(problem.Title), subject, age(h.At, problem.Since), p.faint(problem.Code))
+		since := ""
+		if problem.Since.Before(problem.SeenAt) { // else nobody knows for how long
+			since = ", for " + age(h.At, problem.Since)
+		}
+		p.line("%s   %s%s%s   %s", severity, p.bold(problem.Title), subject, since, p.faint(problem.Code))
 		p.line("  %s", problem.Text)
 		if problem.Todo != "" {
 			p.line("  → %s", problem.Todo)

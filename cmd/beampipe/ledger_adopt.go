@@ -26,6 +26,9 @@ A daemon that waits on the ledger goes on by itself afterwards.`,
 		Example: "  beampipe ledger adopt --dry-run\n  beampipe ledger adopt --reason 'restored after the disk failed, ticket 118'",
 		Args:    arguments(0, 0, "no argument"),
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+			if q.Reason == "" && !q.DryRun {
+				return missingReason("ledger adopt")
+			}
 			answer, err := c.AdoptLedger(ctx, q)
 			if err != nil && len(answer.Found.Places) == 0 {
 				return err

@@ -14,8 +14,15 @@ import (
 )
 
 func newLedgerRetentionCmd(a *app) *cobra.Command {
-	cmd := group("retention", "How long what is kept", "  beampipe ledger retention show",
-		newRetentionShowCmd(a), newRetentionSetCmd(a), newRetentionClearCmd(a))
+	show := newRetentionShowCmd(a)
+	cmd := group("retention", "How long what is kept", "  beampipe ledger retention", show, newRetentionSetCmd(a), newRetentionClearCmd(a))
+	mistake := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return mistake(cmd, args)
+		}
+		return show.RunE(cmd, args)
+	}
 	return cmd
 }
 
@@ -25,7 +32,7 @@ func newRetentionShowCmd(a *app) *cobra.Command {
 		Short:   "The policy of every kind, and who set it",
 		Example: "  beampipe ledger retention show",
 		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) error {
 			answer, err := c.ListRetention(ctx)
 			if err != nil {
 				return err

@@ -38,7 +38,7 @@ func (p *page) stats(s ledger.Stats) {
 	if s.FreeBytes*4 > s.FileBytes && s.FreeBytes > 1<<20 {
 		free += ", which beampipe ledger vacuum gives back"
 	}
-	p.field("free", "%s in it; %s on its disk", free, bytesText(s.DiskFreeBytes))
+	p.field("free", "%s in the file; %s on its disk", free, bytesText(s.DiskFreeBytes))
 	e := s.Events
 	if e.Kept > 0 {
 		p.field("events", "%d, from %d (%s) to %d (%s)", e.Kept, e.First, when(*e.Oldest), s.Head.Seq, when(*e.Newest))
@@ -57,6 +57,9 @@ func (p *page) stats(s ledger.Stats) {
 	}
 	p.line("")
 	p.table("", []string{"TABLE", "ROWS", "SIZE", "OF IT INDEXES"}, rows)
+	if more := len(s.Tables) - maxShownTables; more > 0 {
+		p.line("and %d smaller ones: see --json", more)
+	}
 	if len(s.Artifacts) > 0 {
 		rows = nil
 		for _, x := range s.Artifacts {
@@ -111,6 +114,9 @@ archive, an execution that has products which are not withdrawn.`,
 		Example: "  beampipe ledger prune --dry-run\n  beampipe ledger prune --kind events --archive-to /archive --reason 'the log of 2025'",
 		Args:    arguments(0, 0, "no argument"),
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+			if q.Reason == "" && !q.DryRun {
+				return missingReason("ledger prune")
+			}
 			var err error
 			if q.Archive, err = absolute(q.Archive); err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 
 	"beampipe/control"
 	"beampipe/execution"
+	"beampipe/fault"
 	"beampipe/ledger"
 )
 
@@ -28,8 +29,11 @@ func openLocal(getenv func(string) string) func(context.Context, openOptions) (c
 		closeLedger := func() error { return nil }
 		if o.Ledger != "" {
 			open := ledger.Open
-			if o.ReadOnly {
+			switch {
+			case o.ReadOnly:
 				open = ledger.OpenReader
+			case o.MayRead:
+				open = openToRead
 			}
 			if local.Ledger, err = open(ctx, o.Ledger, ledger.Options{
 				Rebuild: execution.Rebuild, HostID: getenv(hostVariable),
@@ -47,4 +51,24 @@ func openLocal(getenv func(string) string) func(context.Context, openOptions) (c
 		}
 		return c, closeLedger, nil
 	}
+}
+
+// openToRead opens a ledger as any command does, and for reading where this user cannot write to it.
+func openToRead(ctx context.Context, path string, o ledger.Options) (*ledger.Ledger, error) {
+	l, cannot := ledger.Open(ctx, path, o)
+	if ledger.TroubleOf(cannot) != ledger.TroubleReadOnly {
+		return l, cannot
+	}
+	l, err := ledger.OpenReader(ctx, path, o)
+	if err != nil {
+		return nil, err
+	}
+	have, known, err := l.SchemaVersion(ctx)
+	if err == nil && have < known {
+		err = fault.Wrap(fault.Invalid, cannot, fmt.Sprintf("its schema is version %d, and this program reads version %d", have, known), "copy it to a folder that can be written to: it is upgraded there")
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }

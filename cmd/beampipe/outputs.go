@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ func newOutputsCmd(a *app) *cobra.Command {
 			long: `Mark products as withdrawn, with a reason: all of an execution, all that was made from an SBID, a dataset or an
 evaluation file, or single files. A mark is an event of the log, and shows in lists, traces and exports. Nothing is
 deleted. Executions that were made from the same data and go on are named: they may make more.`,
-			example: "  beampipe outputs withdraw --sbid 72962 --reason 'bad calibration' --dry-run\n  beampipe outputs withdraw --file mosaic.fits --reason 'wrong beam, ticket 118'",
+			example: "  beampipe outputs withdraw --sbid 72962 --dry-run\n  beampipe outputs withdraw --file mosaic.fits --reason 'wrong beam, ticket 118'",
 			do:      control.Control.WithdrawOutputs,
 		}),
 		newOutputsMarkCmd(a, outputsMark{
@@ -37,7 +38,7 @@ func newOutputsListCmd(a *app) *cobra.Command {
 		Long:    "The files that one run made, or all of them, of the newest run first, with their digests.",
 		Example: "  beampipe outputs list 0193a1c2\n  beampipe outputs list --withdrawn --all",
 		Args:    arguments(0, 1, "at most one execution id"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			if q.Limit < 1 {
 				return usagef("outputs list: --limit %d: expected a number above 0", q.Limit)
 			}
@@ -67,19 +68,35 @@ func (p *page) outputs(list []ledger.Product, execution string) {
 		p.line("no product")
 		return
 	}
+	marks := slices.ContainsFunc(list, func(o ledger.Product) bool { return o.Withdrawn != nil })
 	var rows [][]any
 	for _, o := range list {
-		row := []any{o.Path, bytesText(o.Bytes), short(o.SHA256), fmt.Sprintf("%d", o.Attempt), p.withdrawn(o)}
-		if execution == "" {
-			row = append([]any{o.Execution}, row...)
+		var row []any
+		if marks { // first, because a terminal cuts what is last
+			row = append(row, p.withdrawnMark(o))
 		}
-		rows = append(rows, row)
+		if execution == "" {
+			row = append(row, o.Execution)
+		}
+		rows = append(rows, append(row, o.Path, bytesText(o.Bytes), short(o.SHA256), fmt.Sprintf("%d", o.Attempt), withdrawal(o)))
 	}
-	header := []string{"PRODUCT", "SIZE", "SHA256", "ATTEMPT", ""}
+	var header []string
+	if marks {
+		header = append(header, "")
+	}
 	if execution == "" {
-		header = append([]string{"EXECUTION"}, header...)
+		header = append(header, "EXECUTION")
 	}
+	header = append(header, "PRODUCT", "SIZE", "SHA256", "ATTEMPT", "")
 	p.table("", header, rows)
+}
+
+// withdrawnMark says that a product is withdrawn.
+func (p *page) withdrawnMark(o ledger.Product) ink {
+	if o.Withdrawn == nil {
+		return ""
+	}
+	return p.red("withdrawn")
 }
 
 // withdrawn says that a product is, since when, by whom and why.
@@ -87,7 +104,14 @@ func (p *page) withdrawn(o ledger.Product) ink {
 	if o.Withdrawn == nil {
 		return ""
 	}
-	return p.red(fmt.Sprintf("withdrawn %s by %s: %s", when(o.Withdrawn.At), o.Withdrawn.By, o.Withdrawn.Reason))
+	return p.red("withdrawn " + withdrawal(o))
+}
+
+func withdrawal(o ledger.Product) string {
+	if o.Withdrawn == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s by %s: %s", when(o.Withdrawn.At), o.Withdrawn.By, o.Withdrawn.Reason)
 }
 
 // outputsMark is a mark that can be set on products.
@@ -109,6 +133,9 @@ func newOutputsMarkCmd(a *app, m outputsMark) *cobra.Command {
 		Example: m.example,
 		Args:    arguments(0, 1, "at most one execution id"),
 		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) (err error) {
+			if q.Reason == "" && !q.DryRun {
+				return missingReason("outputs " + m.use)
+			}
 			q.Execution = first(args)
 			if q.Input, err = input.input("outputs " + m.use); err != nil {
 				return err
@@ -134,7 +161,6 @@ func newOutputsMarkCmd(a *app, m outputsMark) *cobra.Command {
 	f.StringVar(&q.Project, "project", "", "with --sbid, --dataset and --evaluation-file: only of this `PROJECT`")
 	f.BoolVar(&q.DryRun, "dry-run", false, "only print what would be done")
 	reasonFlag(cmd, &q.Reason)
-	require(cmd, "reason")
 	return cmd
 }
 
@@ -144,6 +170,9 @@ func (p *page) outputChanges(c control.OutputChanges, m outputsMark) {
 		done = m.would
 	}
 	p.line("%s of %s %s", p.bold(count(c.Changed, "product")), count(len(c.Executions), "execution"), done)
+	if c.Already > 0 {
+		p.line("  %s: as %s was asked for already", count(c.Already, "product"), m.use)
+	}
 	const shown = 50
 	var rows [][]any
 	for _, o := range c.Products[:min(len(c.Products), shown)] {

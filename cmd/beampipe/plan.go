@@ -21,7 +21,7 @@ func newPlanCmd(a *app) *cobra.Command {
 and what the next poll would ask. Nothing is written and no archive is asked.`,
 		Example: "  beampipe plan --project wallaby_hires",
 		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) error {
 			answer, err := c.Plan(ctx, project)
 			if err != nil {
 				return err

@@ -79,7 +79,7 @@ func newProfileRenderCmd(a *app) *cobra.Command {
 		Short:   "A profile as it will be used, its defaults filled in",
 		Example: "  beampipe profile render local",
 		Args:    arguments(1, 1, "one profile"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			answer, err := c.RenderProfile(ctx, args[0])
 			if err != nil {
 				return err
@@ -95,7 +95,7 @@ func newProfileListCmd(a *app) *cobra.Command {
 		Short:   "All profiles and how many runs are in flight on each",
 		Example: "  beampipe profile list",
 		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) error {
 			answer, err := c.ListProfiles(ctx)
 			if err != nil {
 				return err
@@ -111,7 +111,7 @@ func newProfileShowCmd(a *app) *cobra.Command {
 		Short:   "One profile with its content",
 		Example: "  beampipe profile show local",
 		Args:    arguments(1, 1, "one profile"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			answer, err := c.ShowProfile(ctx, args[0])
 			if err != nil {
 				return err

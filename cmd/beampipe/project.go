@@ -110,7 +110,7 @@ limits and where each comes from, its graph and patches. With -f no ledger is ne
 		if file != "" && len(args) > 0 {
 			return usagef("project explain: name a project or a file, not both")
 		}
-		need := onLedger
+		need := onRead
 		if file != "" {
 			need = onFiles
 		}
@@ -259,7 +259,7 @@ func newProjectListCmd(a *app) *cobra.Command {
 		Short:   "All surveys and how they stand",
 		Example: "  beampipe project list",
 		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) error {
 			answer, err := c.ListProjects(ctx)
 			if err != nil {
 				return err
@@ -276,7 +276,7 @@ func newProjectShowCmd(a *app) *cobra.Command {
 		Short:   "One survey with its revisions",
 		Example: "  beampipe project show wallaby_hires --yaml > survey.yaml",
 		Args:    arguments(0, 1, "at most one project"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			project, err := a.project(ctx, c, first(args))
 			if err != nil {
 				return err

@@ -40,7 +40,7 @@ passwords and tokens are taken out, and each file of which that is true says so.
 long as nothing new happens to it and the log does not grow.`,
 		Example: "  beampipe provenance export 0193a1c2 --format ro-crate -o run.zip\n  beampipe provenance export mosaic.fits --format prov-json",
 		Args:    arguments(1, 1, "an execution id or a product"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			var err error
 			if q.What, err = exportedThing(ctx, args[0]); err != nil {
 				return err
@@ -107,7 +107,10 @@ func (r *contextReader) Read(p []byte) (int, error) {
 // force is given.
 func writeNew(path string, force bool, write func(io.Writer) error) (err error) {
 	exists := fault.New(fault.Conflict, "write "+path+": it is there already", "choose another name, or replace it with --force")
-	if _, err := os.Lstat(path); err == nil && !force {
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
+		return fault.New(fault.Invalid, "write "+path+": it is a folder", "name a file in it")
+	case err == nil && !force:
 		return exists
 	}
 	fail := func(err error) error {
@@ -124,6 +127,10 @@ func writeNew(path string, force bool, write func(io.Writer) error) (err error) 
 	}()
 	if err := write(f); err != nil {
 		f.Close()
+		var disk *fs.PathError
+		if errors.As(err, &disk) && disk.Path == f.Name() {
+			return fault.Wrap(fault.Unavailable, disk.Err, "write "+path, "make room there, or name a file on another disk")
+		}
 		return err
 	}
 	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {

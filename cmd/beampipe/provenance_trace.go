@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"beampipe/control"
+	"beampipe/fault"
 )
 
 func newProvenanceTraceCmd(a *app) *cobra.Command {
@@ -30,7 +31,7 @@ and to every product of these. --json gives the lineage as nodes and edges in th
 		Example: "  beampipe provenance trace 0193a1c2\n  beampipe provenance trace mosaic.fits\n" +
 			"  beampipe provenance trace 0193a1c2 --of sources[0].ra_string\n  beampipe provenance trace --from sbid:72962",
 		Args: arguments(0, 1, "one execution id or product, or --from"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) (err error) {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) (err error) {
 			name := first(args)
 			if (name == "") == (q.From == "") {
 				return usagef("provenance trace: name one execution or product, or give --from")
@@ -39,6 +40,9 @@ and to every product of these. --json gives the lineage as nodes and edges in th
 				return err
 			}
 			answer, err := c.Trace(ctx, q)
+			if err != nil && q.What != name {
+				return fault.Wrap(fault.KindOf(err), err, "trace "+name, "")
+			}
 			if err != nil {
 				return err
 			}

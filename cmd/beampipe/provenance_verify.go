@@ -92,7 +92,14 @@ func (p *page) verified(v control.VerifyAnswer) {
 	if v.Witness.Problem != "" {
 		p.field("", "it cannot be written: %s", v.Witness.Problem)
 	}
-	if !v.Intact {
+	switch {
+	case v.Intact:
+	case v.Paused != nil && v.Paused.Code == ledger.PausedRestored && v.Witness.Lost() && v.Finding != nil && v.Finding.Detail == v.Witness.Detail:
+		p.field("restored", "%s: the witness saw the ledger before that", v.Paused.Reason)
+		p.line("  → beampipe ledger adopt --reason TEXT, which begins the witness anew; the ledger before is kept beside this one")
+	case v.Contains != nil && !*v.Contains && v.Witness.State == ledger.WitnessAgrees:
+		p.line("  → see first that the head is one of this ledger and whole: another ledger has other hashes. If it is, keep this file as it is and a copy of it, and look in the backups for the last one that verifies with that head")
+	default:
 		p.line("  → keep this file as it is and a copy of it; look in the backups for the last one that verifies, and whom the timeline names at that time")
 	}
 }

@@ -124,7 +124,7 @@ func newSourceShowCmd(a *app) *cobra.Command {
 		Short:   "One source: its data, its runs, its changes",
 		Example: "  beampipe source show HIPASSJ1313-15",
 		Args:    arguments(1, 1, "one identifier"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			project, err := a.project(ctx, c, project)
 			if err != nil {
 				return err
@@ -147,7 +147,7 @@ func newSourceWhyCmd(a *app) *cobra.Command {
 		Short:   "Why a source is in the state that it is in",
 		Example: "  beampipe source why HIPASSJ1313-15",
 		Args:    arguments(1, 1, "one identifier"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			project, err := a.project(ctx, c, project)
 			if err != nil {
 				return err

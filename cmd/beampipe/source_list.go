@@ -25,7 +25,7 @@ func newSourceListCmd(a *app) *cobra.Command {
 		Short:   "Sources and what was last found for each",
 		Example: "  beampipe source list --pending\n  beampipe source list --outcome error --limit 20",
 		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) error {
 			if q.Limit < 1 {
 				return usagef("source list: --limit %d: expected a number above 0", q.Limit)
 			}

@@ -23,7 +23,7 @@ func newSourceReviewCmd(a *app) *cobra.Command {
 run. For the first look at a survey, before: beampipe project start`,
 		Example: "  beampipe source review wallaby_hires --not-ready",
 		Args:    arguments(0, 1, "at most one project"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			project, err := a.oneProject(ctx, c, "source review", args, project)
 			if err != nil {
 				return err

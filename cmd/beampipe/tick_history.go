@@ -24,7 +24,7 @@ func newTickListCmd(a *app) *cobra.Command {
 		Long:    "Ticks that worked on something, or whose reason to do nothing changed, the newest first. An idle tick leaves no line.",
 		Example: "  beampipe tick list --kind discovery --limit 10",
 		Args:    arguments(0, 0, "no argument"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, _ []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) error {
 			if q.Limit < 1 {
 				return usagef("tick list: --limit %d: expected a number above 0", q.Limit)
 			}
@@ -60,7 +60,7 @@ func newTickShowCmd(a *app) *cobra.Command {
 		Short:   "One tick: what it was given, what came of it, and why it stopped",
 		Example: "  beampipe tick show 12",
 		Args:    arguments(1, 1, "the number of a tick, from: beampipe tick list"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || id < 1 {
 				return usagef("tick show %.40q: expected the number of a tick, from: beampipe tick list", args[0])

@@ -16,7 +16,7 @@ import (
 
 func newTimelineCmd(a *app) *cobra.Command {
 	return group("timeline", "What happened, in order, by whom and why", "  beampipe timeline source HIPASSJ1313-15",
-		newTimelineExecutionCmd(a), newTimelineSourceCmd(a), newTimelineProjectCmd(a))
+		newTimelineExecutionCmd(a), newTimelineSourceCmd(a), newTimelineProjectCmd(a), newTimelineLedgerCmd(a))
 }
 
 func newTimelineExecutionCmd(a *app) *cobra.Command {
@@ -26,7 +26,7 @@ func newTimelineExecutionCmd(a *app) *cobra.Command {
 		Short:   "The events of one execution",
 		Example: "  beampipe timeline execution 0193a1c2",
 		Args:    arguments(1, 1, "one execution id"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) error {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) error {
 			q.Execution = args[0]
 			return a.timeline(ctx, c, q)
 		}),
@@ -42,7 +42,7 @@ func newTimelineSourceCmd(a *app) *cobra.Command {
 		Short:   "The events of one source",
 		Example: "  beampipe timeline source HIPASSJ1313-15",
 		Args:    arguments(1, 1, "one identifier"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) (err error) {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) (err error) {
 			q.Source = args[0]
 			if q.Project, err = a.project(ctx, c, q.Project); err != nil {
 				return err
@@ -62,7 +62,7 @@ func newTimelineProjectCmd(a *app) *cobra.Command {
 		Short:   "The last events of a project",
 		Example: "  beampipe timeline project wallaby_hires --type discovery.changed",
 		Args:    arguments(0, 1, "at most one project"),
-		RunE: a.with(onLedger, func(ctx context.Context, c control.Control, args []string) (err error) {
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, args []string) (err error) {
 			if q.Project, err = a.oneProject(ctx, c, "timeline project", args, q.Project); err != nil {
 				return err
 			}
@@ -70,6 +70,21 @@ func newTimelineProjectCmd(a *app) *cobra.Command {
 		}),
 	}
 	projectFlag(cmd, &q.Project)
+	timelineFlags(cmd, &q, 100)
+	return cmd
+}
+
+func newTimelineLedgerCmd(a *app) *cobra.Command {
+	q := control.TimelineRequest{Ledger: true}
+	cmd := &cobra.Command{
+		Use:     "ledger",
+		Short:   "The last events of the ledger as a whole: who led, restored, adopted, pruned it",
+		Example: "  beampipe timeline ledger --type ledger.pruned",
+		Args:    arguments(0, 0, "no argument"),
+		RunE: a.with(onRead, func(ctx context.Context, c control.Control, _ []string) error {
+			return a.timeline(ctx, c, q)
+		}),
+	}
 	timelineFlags(cmd, &q, 100)
 	return cmd
 }
