@@ -77,7 +77,7 @@ func (l *Ledger) checkTarget(to string, over bool) error {
 	info, err := os.Stat(to)
 	if errors.Is(err, os.ErrNotExist) {
 		if _, err := os.Stat(filepath.Dir(to)); err != nil {
-			return fault.Wrap(fault.Invalid, err, what, "name a file in a folder that is there and can be written to")
+			return fault.Wrap(fault.Unavailable, err, what, "name a file in a folder that is there and can be written to")
 		}
 		for _, end := range []string{"-wal", "-shm", "-journal", ".lock"} {
 			if to == l.path+end {

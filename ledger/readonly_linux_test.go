@@ -114,3 +114,33 @@ func own(t *testing.T, path string) {
 		path = filepath.Dir(path)
 	}
 }
+
+func TestALedgerThatIsOnlyReadIsAtHomeWhereItWasMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "beampipe.db")
+	l, err := Create(context.Background(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	chmod(t, path, 0o444)
+	chmod(t, filepath.Dir(path), 0o777)
+	chmod(t, filepath.Dir(filepath.Dir(path)), 0o755) // the tests' own, which only their user may enter
+	withoutPrivileges(t, func() {
+		if _, err := Open(context.Background(), path, Options{}); TroubleOf(err) != TroubleReadOnly {
+			t.Errorf("open: %v is %q", err, TroubleOf(err))
+		}
+		r, err := OpenReader(context.Background(), path, Options{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if pause, err := r.Paused(context.Background()); err != nil || pause.Reason != "" {
+			t.Errorf("%+v %v", pause, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -33,9 +33,10 @@ type RestoreReport struct {
 	At            time.Time `json:"at"`
 	From          string    `json:"from"`
 	Ledger        string    `json:"ledger"`
-	Kept          string    `json:"kept,omitempty"` // the ledger that was there before; "" = none was
-	SchemaVersion int64     `json:"schema_version"` // of the backup
-	Head          Head      `json:"head"`           // the last event in the backup
+	Kept          string    `json:"kept,omitempty"`   // the ledger that was there before; "" = none was
+	SchemaVersion int64     `json:"schema_version"`   // of the backup
+	Head          Head      `json:"head"`             // the last event in the backup
+	Before        *Head     `json:"before,omitempty"` // the last event in the ledger that was there; nil = none was, or it could not be read
 }
 
 // exclusiveWait is how long a restore waits for who uses the ledger.
@@ -74,7 +75,7 @@ func Restore(ctx context.Context, from, to string, o RestoreOptions) (report Res
 		return report, fault.Wrap(fault.KindOf(err), err, what, "nothing was changed; take another backup")
 	}
 	report.At, report.From, report.Ledger = o.Now().UTC().Truncate(time.Millisecond), from, to
-	if report.Kept, err = replace(ctx, staged, to, report.At, o.Pass); err != nil {
+	if report.Kept, report.Before, err = replace(ctx, staged, to, report.At, o.Pass); err != nil {
 		return report, fault.Wrap(fault.KindOf(err), err, what, "")
 	}
 	return report, nil
@@ -199,49 +200,55 @@ func leaveWAL(ctx context.Context, path string) error {
 	return openError(path, err)
 }
 
-// replace puts the staged file in the place of the ledger and gives the name under which that is kept.
-func replace(ctx context.Context, staged, to string, now time.Time, pass func(string)) (kept string, err error) {
+// replace puts the staged file in the place of the ledger and gives the name under which that is kept, and
+// its last event.
+func replace(ctx context.Context, staged, to string, now time.Time, pass func(string)) (kept string, last *Head, err error) {
 	present, err := os.Stat(to)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return "", putNew(staged, to, now, pass)
+		return "", nil, putNew(staged, to, now, pass)
 	case err != nil:
-		return "", fault.Wrap(fault.Unavailable, err, "look at the present ledger", "")
+		return "", nil, fault.Wrap(fault.Unavailable, err, "look at the present ledger", "")
 	}
 	if kept, err = keptName(to, now); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	db, err := sql.Open("sqlite", fileURI(to, url.Values{"mode": {"rw"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", exclusiveWait.Milliseconds()), "locking_mode(EXCLUSIVE)", "synchronous(FULL)"}}))
 	if err != nil {
-		return "", openError(to, err)
+		return "", nil, openError(to, err)
 	}
 	db.SetMaxOpenConns(1) // it holds the lock from its first statement on
 	defer db.Close()
 	err = takeAlone(ctx, db, to)
 	if TroubleOf(err) == TroubleDamaged || TroubleOf(err) == TroubleUnavailable {
-		return kept, errors.Join(db.Close(), replaceDamaged(staged, to, kept, pass))
+		return kept, nil, errors.Join(db.Close(), replaceDamaged(staged, to, kept, pass))
 	}
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	part, err := newPart(kept, present.Mode().Perm())
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer part.drop()
-	if err := copyDatabase(ctx, db, part.part, nil, func(*sql.Tx) error { return nil }); err != nil {
-		return "", copyError("keep the present ledger as "+kept, err)
+	if err := copyDatabase(ctx, db, part.part, nil, func(tx *sql.Tx) error {
+		if h, err := headOn(ctx, tx); err == nil { // a log that cannot be read is a reason to restore, and none not to
+			last = &h
+		}
+		return nil
+	}); err != nil {
+		return "", nil, copyError("keep the present ledger as "+kept, err)
 	}
 	if err := part.finish(); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	pass("restore.kept_old")
 	// From here on it is carried to its end.
 	if err := overwrite(context.WithoutCancel(ctx), db, staged); err != nil {
-		return kept, fault.Wrap(fault.Unavailable, err, "write over the ledger", "the ledger is as it was")
+		return kept, nil, fault.Wrap(fault.Unavailable, err, "write over the ledger", "the ledger is as it was")
 	}
 	pass("restore.replaced")
-	return kept, db.Close()
+	return kept, last, db.Close()
 }
 
 // takeAlone locks a ledger for this connection alone and brings its write-ahead log into the file.

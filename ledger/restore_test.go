@@ -55,7 +55,7 @@ func TestARestoredLedgerIsThatOfTheBackupAndPausedAndTheOneBeforeIsKept(t *testi
 		t.Fatal(err)
 	}
 	report := f.mustRestore(backup.Path, path)
-	if report.Head != backup.Head || report.From != backup.Path || report.Ledger != path || report.SchemaVersion != present || !report.At.Equal(f.Now()) {
+	if report.Head != backup.Head || report.From != backup.Path || report.Ledger != path || report.Before == nil || *report.Before != lost || report.SchemaVersion != present || !report.At.Equal(f.Now()) {
 		t.Errorf("%+v, backup %+v", report, backup)
 	}
 	l := f.create(path)

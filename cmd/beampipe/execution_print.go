@@ -78,7 +78,7 @@ func (p *page) executionList(l control.ExecutionList, goesOn bool) {
 	p.table("", []string{"EXECUTION", "STATE", "SINCE", "SOURCES", "ATTEMPT", "PROFILE", "PROJECT", "ERROR"}, rows)
 	if !goesOn {
 		p.line("")
-		p.line("in all %s", counts(l.Counts, ""))
+		p.line("in all: %s", counts(l.Counts, ""))
 	}
 }
 

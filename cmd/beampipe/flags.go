@@ -31,7 +31,7 @@ func reasonFlag(cmd *cobra.Command, reason *string) {
 
 // missingReason is the usage error of a command that needs a reason unless it only shows what it would do.
 func missingReason(command string) error {
-	return usagef("%s: required flag(s) \"reason\" not set", command)
+	return &usageError{what: command + ": required flag(s) \"reason\" not set", try: "say why: --reason TEXT"}
 }
 
 // require makes flags obligatory. A flag that does not exist is a mistake in this program.

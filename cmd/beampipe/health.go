@@ -56,7 +56,7 @@ func (p *page) health(h control.Health) {
 		}
 		p.line("")
 		since := ""
-		if problem.Since.Before(problem.SeenAt) { // else nobody knows for how long
+		if problem.Since.Before(h.At) { // else nobody knows for how long
 			since = ", for " + age(h.At, problem.Since)
 		}
 		p.line("%s   %s%s%s   %s", severity, p.bold(problem.Title), subject, since, p.faint(problem.Code))

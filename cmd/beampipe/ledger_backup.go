@@ -67,6 +67,9 @@ paused until: beampipe ledger adopt --reason TEXT, which asks every place first.
 				p.line("%s   %s from %s", p.bold(answer.Ledger), p.green("restored"), answer.From)
 				p.field("shows", "up to event %d, schema version %d", answer.Head.Seq, answer.SchemaVersion)
 				p.field("before", "%s", answer.Kept)
+				if b := answer.Before; b != nil && b.Seq > answer.Head.Seq {
+					p.field("", "it went on to event %d: what happened since the backup is told there alone", b.Seq)
+				}
 				p.field("paused", "no tick runs until: %s", ledger.AdoptHint)
 			})
 		}),

@@ -15,7 +15,7 @@ func newOutputsCmd(a *app) *cobra.Command {
 	return group("outputs", "The files that runs made, and which of them came of bad data", "  beampipe outputs list --withdrawn",
 		newOutputsListCmd(a),
 		newOutputsMarkCmd(a, outputsMark{
-			use: "withdraw", short: "Mark products that came of bad data; nothing is deleted", done: "withdrawn", would: "would be withdrawn",
+			use: "withdraw", short: "Mark products that came of bad data; nothing is deleted", done: "withdrawn", would: "would be withdrawn", already: "withdrawn already",
 			long: `Mark products as withdrawn, with a reason: all of an execution, all that was made from an SBID, a dataset or an
 evaluation file, or single files. A mark is an event of the log, and shows in lists, traces and exports. Nothing is
 deleted. Executions that were made from the same data and go on are named: they may make more.`,
@@ -23,7 +23,7 @@ deleted. Executions that were made from the same data and go on are named: they 
 			do:      control.Control.WithdrawOutputs,
 		}),
 		newOutputsMarkCmd(a, outputsMark{
-			use: "restore", short: "Take withdrawals back", done: "restored", would: "would be restored",
+			use: "restore", short: "Take withdrawals back", done: "restored", would: "would be restored", already: "not withdrawn",
 			long: `Take withdrawals of products back, with a reason. What was said of them before stays in the log.`, example: "  beampipe outputs restore --sbid 72962 --reason 'recalibrated: it was good'",
 			do: control.Control.RestoreOutputs,
 		}))
@@ -117,7 +117,7 @@ func withdrawal(o ledger.Product) string {
 // outputsMark is a mark that can be set on products.
 type outputsMark struct {
 	use, short, long, example string
-	done, would               string
+	done, would, already      string
 
 	do func(c control.Control, ctx context.Context, q control.OutputSelection) (control.OutputChanges, error)
 }
@@ -171,7 +171,7 @@ func (p *page) outputChanges(c control.OutputChanges, m outputsMark) {
 	}
 	p.line("%s of %s %s", p.bold(count(c.Changed, "product")), count(len(c.Executions), "execution"), done)
 	if c.Already > 0 {
-		p.line("  %s: as %s was asked for already", count(c.Already, "product"), m.use)
+		p.line("  %s %s", count(c.Already, "other product"), m.already)
 	}
 	const shown = 50
 	var rows [][]any
