@@ -64,27 +64,3 @@ func (v View) CountInFlight(project, profile string) (n int, err error) {
 		- (SELECT count(*) FROM batch_execution_record INDEXED BY executions_held WHERE held_at IS NOT NULL AND `+of+`)`, []any{project, profile}, &n)
 	return n, err
 }
-
-// Miscounts names the groups of executions and sources whose count is not the number of rows, as text for
-// a person. It reads every execution and every source, in an index. There are none unless somebody took
-// the triggers away.
-func (v View) Miscounts() ([]string, error) {
-	var wrong []string
-	for _, c := range []struct{ table, of, group string }{
-		{"execution_counts", "batch_execution_record", executionGroup},
-		{"source_groups", "sources", sourceGroup},
-	} {
-		err := v.list("counts in "+c.table, `SELECT '`+c.table+`: ' || concat_ws(', ', `+c.group+`) || ': counted ' || sum(counted) || ', there are ' || sum(n) FROM (
-			SELECT `+c.group+`, n AS counted, 0 AS n FROM `+c.table+` UNION ALL SELECT `+c.group+`, 0, count(*) FROM `+c.of+` GROUP BY `+c.group+`)
-			GROUP BY `+c.group+` HAVING sum(counted) <> sum(n)`, nil, func(rows *sql.Rows) error {
-			var text string
-			err := rows.Scan(&text)
-			wrong = append(wrong, text)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return wrong, nil
-}
