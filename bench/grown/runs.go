@@ -172,7 +172,7 @@ func (m *maker) groupOf(chance *rand.Rand) group {
 func (m *maker) create(w *writing, n int) (*run, error) {
 	g := m.groupOf(w.chance)
 	s := oneOf(w.chance, ended)
-	if n >= m.size.Executions-min(liveMost, m.size.Executions/20) {
+	if n >= m.size.Executions-min(liveMost, m.size.Executions/20, m.size.Sources/20) {
 		s = oneOf(w.chance, live)
 	}
 	p := g.profiles[w.chance.IntN(len(g.profiles))]
@@ -184,6 +184,9 @@ func (m *maker) create(w *writing, n int) (*run, error) {
 	}
 	last := r.end(w, s)
 	sources := m.choose(w, g, !last.State.Terminal())
+	if len(sources) == 0 { // all of the project's are being worked on
+		return m.create(w, n)
+	}
 	if len(sources) == 1 {
 		r.source = Identifier(sources[0])
 	}
@@ -242,10 +245,10 @@ func (m *maker) choose(w *writing, g group, alone bool) []int {
 	var list []int
 	for range wanted {
 		k := w.chance.IntN(g.n)
-		for alone && w.busy[g.first+int64(k)] {
+		for tries := 0; tries < g.n && alone && w.busy[g.first+int64(k)]; tries++ {
 			k = (k + 1) % g.n
 		}
-		if slices.Contains(list, k) {
+		if slices.Contains(list, k) || alone && w.busy[g.first+int64(k)] {
 			continue
 		}
 		if alone {

@@ -4,7 +4,8 @@
 -- One index holds each group in the list's order, one table says which groups there are and how many rows
 -- each has. So every combination of such filters, and every count of them, is exact and is read from there.
 
--- One index in place of three. A transition moves one entry of it, where it moved two before.
+-- One index in place of three: 102 bytes a row where they took 193, and a transition moves one entry where
+-- it moved two, 2 µs of its 36 (BenchmarkWhatListsCostATransition). Counting takes 6 µs of them.
 DROP INDEX executions_status;
 DROP INDEX executions_project;
 DROP INDEX executions_target;
@@ -13,7 +14,7 @@ CREATE INDEX executions_listed ON batch_execution_record (status, project, profi
 -- For those of few rows. None of them is touched by a transition.
 CREATE INDEX executions_held ON batch_execution_record (uuid) WHERE held_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS executions_rerun ON batch_execution_record (rerun_of) WHERE rerun_of <> '';
--- An id is found by its end: the last four characters leave one of 65,536.
+-- An id is found by its end: the last four characters leave one of 65,536. It takes 47 bytes a row.
 CREATE INDEX executions_tail ON batch_execution_record (substr(uuid, -4));
 
 CREATE TABLE execution_counts (
@@ -99,7 +100,8 @@ BEGIN
 END;
 -- +goose StatementEnd
 
--- Events and ticks are merged as well; their groups are few and are found in the index itself.
+-- Events and ticks are merged as well; their groups are few and are found in the index itself. The project
+-- in the index of types takes 13 bytes an event, and is in place of an index of its own.
 DROP INDEX provenance_type;
 CREATE INDEX provenance_type ON provenance_events (event_type, project_module, seq);
 CREATE INDEX tick_runs_kind ON tick_runs (kind, project, id);
