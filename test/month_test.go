@@ -82,7 +82,7 @@ func (m *idleMonth) size() int64 {
 // TestAMonthInWhichNothingChangesAddsAlmostNothing asks an archive daily for every source, and ticks all
 // the time between. What happens again and again is kept once: the file grows only with what is new.
 func TestAMonthInWhichNothingChangesAddsAlmostNothing(t *testing.T) {
-	sources, pause := 100, time.Hour
+	sources, pause := 10, 6*time.Hour
 	if long() {
 		sources, pause = 500, time.Minute
 	}
@@ -106,12 +106,12 @@ func TestAMonthInWhichNothingChangesAddsAlmostNothing(t *testing.T) {
 }
 
 // TestADaemonThatIdlesWritesNothingNew runs the real daemon with its own schedules on a clock that only
-// moves when everything waits: some hours in CI, a month in the long form.
+// moves when everything waits: an hour in CI, a month in the long form.
 func TestADaemonThatIdlesWritesNothingNew(t *testing.T) {
 	t.Parallel()
-	span, cadence := 6*time.Hour, 1 // hours
+	sources, span, cadence := 5, 65*time.Minute, 1 // hours
 	if long() {
-		span, cadence = 30*24*time.Hour, 24
+		sources, span, cadence = 50, 30*24*time.Hour, 24
 	}
 	path := filepath.Join(t.TempDir(), "beampipe.db")
 	compressOnce(t)
@@ -119,8 +119,8 @@ func TestADaemonThatIdlesWritesNothingNew(t *testing.T) {
 		a, err := archive.Open(t.Context(), archive.Options{Dir: t.TempDir()})
 		must(t, err)
 		defer func() { must(t, a.Close()) }()
-		idle := newIdleDaemon(t, path, a, 50, cadence)
-		idle.run(time.Duration(3*cadence) * time.Hour) // each source is asked twice: what is unchanged for the first time is an event
+		idle := newIdleDaemon(t, path, a, sources, cadence)
+		idle.run(time.Duration(2*cadence)*time.Hour + 5*time.Minute) // each source is asked twice: what is unchanged for the first time is an event
 		events, before := idle.look()
 		requests := a.Requests()
 		idle.run(span)

@@ -111,15 +111,19 @@ func (b *book) examine() {
 	b.check("structure", b.structureOf(b.path))
 }
 
-// soundness asks the ledger itself about all that it holds. Nothing may be found; a note is no finding, and
-// none is expected.
+// soundness asks the ledger itself about all that it holds. Nothing may be found, and nothing is noted but that
+// the witness has not seen the newest events: who dies between a commit and its witness leaves it so.
 func (b *book) soundness(l *ledger.Ledger) error {
 	report, err := l.Check(b.Context(), ledger.CheckOptions{})
 	if err != nil {
 		return err
 	}
 	for _, step := range report.Steps {
-		for _, text := range append(step.Findings, step.Notes...) {
+		told := step.Findings
+		if step.Name != "witness" {
+			told = append(told, step.Notes...)
+		}
+		for _, text := range told {
 			b.found("check, step %s: %s", step.Name, text)
 		}
 		if !step.OK && len(step.Findings) == 0 {

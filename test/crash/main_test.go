@@ -3,11 +3,11 @@ package crash
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 )
 
@@ -18,53 +18,51 @@ const childEnv = "BEAMPIPE_CRASH_CHILD"
 func long() bool { return os.Getenv("BEAMPIPE_LONG") != "" }
 
 // TestMain makes this binary its own child when it is told to.
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
 	text := os.Getenv(childEnv)
+	if text == "" && raced {
+		return unraced()
+	}
 	if text == "" {
-		code := m.Run()
-		if err := os.RemoveAll(built.dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-		os.Exit(code)
+		return m.Run()
 	}
 	var o order
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		fmt.Fprintln(os.Stderr, "crash child:", err)
-		os.Exit(2)
+		return 2
 	}
 	if err := obey(o); err != nil {
 		fmt.Fprintln(os.Stderr, "crash child:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
-// built is this binary without the race detector, built once by the first test that wants it.
-var built struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-// program gives the binary that is started as a child. It carries no race detector: a child's work is to
-// be fast and to die. The races of what it does are looked for by the ledger's own tests.
-func program(t testing.TB) string {
-	t.Helper()
-	if !raced {
-		return os.Args[0]
+// unraced builds these tests without the race detector and runs them in place of this binary. A child's work
+// is to be fast and to die, a judge's to read much; races are looked for by the ledger's own tests.
+func unraced() int {
+	dir, err := os.MkdirTemp("", "beampipe-crash-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
 	}
-	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "beampipe-crash-"); built.err != nil {
-			return
-		}
-		build := exec.Command("go", "test", "-c", "-o", filepath.Join(built.dir, "child"), ".")
-		if out, err := build.CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("%w: %s", err, out)
-		}
-	})
-	if built.err != nil {
-		t.Fatalf("build the child: %v", built.err)
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "crash.test")
+	if out, err := exec.Command("go", "test", "-c", "-o", binary, ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build these tests: %v: %s\n", err, out)
+		return 2
 	}
-	return filepath.Join(built.dir, "child")
+	tests := exec.Command(binary, os.Args[1:]...)
+	tests.Stdout, tests.Stderr = os.Stdout, os.Stderr
+	err = tests.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	return tests.ProcessState.ExitCode()
 }
 
 func must(t testing.TB, err error) {

@@ -35,7 +35,7 @@ func (b *book) start(o order) *process {
 	text, err := json.Marshal(o)
 	must(b.T, err)
 	p := &process{T: b.T, order: o, working: make(chan struct{}), ended: make(chan struct{})}
-	p.cmd = exec.Command(program(b.T))
+	p.cmd = exec.Command(os.Args[0])
 	p.cmd.Env = append(os.Environ(), childEnv+"="+string(text))
 	p.cmd.Stderr = &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
