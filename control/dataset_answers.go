@@ -35,7 +35,7 @@ type DatasetChanges struct {
 type ExclusionQuery struct {
 	Project string `json:"project"`
 	SBID    string `json:"sbid,omitempty"`
-	Limit   int    `json:"limit,omitempty"`
+	Limit   int    `json:"limit,omitempty"` // of a page; 0 = as many as one holds, 10,000
 	After   string `json:"after,omitempty"` // the cursor: ExclusionList.Next of the page before
 }
 

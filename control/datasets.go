@@ -138,18 +138,16 @@ func (c *Local) ListExclusions(ctx context.Context, q ExclusionQuery) (Exclusion
 	}
 	f := ledger.ExclusionFilter{Project: q.Project, SBID: q.SBID}
 	f.After.SBID, f.After.Dataset, _ = strings.Cut(q.After, "/")
-	if q.Limit > 0 {
-		f.Limit = q.Limit + 1
+	size, err := pageSize("exclusions", q.Limit)
+	if err != nil {
+		return ExclusionList{}, err
 	}
+	f.Limit = size + 1
 	list, err := v.Exclusions(f)
-	answer := ExclusionList{At: v.Now(), Project: q.Project, Exclusions: list}
-	if q.Limit > 0 && len(list) > q.Limit {
-		answer.Exclusions, answer.More = list[:q.Limit], true
-		last := answer.Exclusions[q.Limit-1]
+	answer := ExclusionList{At: v.Now(), Project: q.Project}
+	if answer.Exclusions, answer.More = cut(list, size); answer.More {
+		last := answer.Exclusions[size-1]
 		answer.Next = last.SBID + "/" + last.Dataset
-	}
-	if answer.Exclusions == nil {
-		answer.Exclusions = []ledger.Exclusion{}
 	}
 	return answer, err
 }

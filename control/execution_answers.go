@@ -45,7 +45,7 @@ type ExecutionQuery struct {
 	Input   *ledger.Input  `json:"input,omitempty"` // made from this SBID, dataset or evaluation file
 	Since   string         `json:"since,omitempty"`
 	Until   string         `json:"until,omitempty"`
-	Limit   int            `json:"limit,omitempty"`
+	Limit   int            `json:"limit,omitempty"` // of a page; 0 = as many as one holds, 10,000
 	Before  string         `json:"before,omitempty"`
 }
 

@@ -16,32 +16,29 @@ func (c *Local) ListExecutions(ctx context.Context, q ExecutionQuery) (Execution
 	if err := knownProject(v, q.Project); err != nil {
 		return ExecutionList{}, err
 	}
+	size, err := pageSize("executions", q.Limit)
+	if err != nil {
+		return ExecutionList{}, err
+	}
 	f, err := executionFilter(v, q)
 	if err != nil {
 		return ExecutionList{}, err
 	}
+	f.Limit = size + 1
 	list, err := v.Executions(f)
 	if err != nil {
 		return ExecutionList{}, err
 	}
-	answer := ExecutionList{At: v.Now(), Executions: list}
-	if q.Limit > 0 && len(list) > q.Limit {
-		answer.Executions, answer.More = list[:q.Limit], true
-	}
-	if answer.Executions == nil {
-		answer.Executions = []ledger.Execution{}
-	}
+	answer := ExecutionList{At: v.Now()}
+	answer.Executions, answer.More = cut(list, size)
 	answer.Counts, err = v.CountExecutions(q.Project)
 	return answer, err
 }
 
-// executionFilter reads what people write of times and ids. It asks for one more than the page holds.
+// executionFilter reads what people write of times and ids.
 func executionFilter(v ledger.View, q ExecutionQuery) (ledger.ExecutionFilter, error) {
 	f := ledger.ExecutionFilter{
 		Project: q.Project, Source: q.Source, States: q.States, Target: q.Target, Profile: q.Profile, Class: q.Class, Held: q.Held, Input: q.Input,
-	}
-	if q.Limit > 0 {
-		f.Limit = q.Limit + 1
 	}
 	var err error
 	if f.Since, err = moment("list executions since", q.Since, v.Now()); err != nil {

@@ -165,3 +165,31 @@ func TestExclusionsAndEventsAreListedPageByPage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAPageIsBounded(t *testing.T) {
+	c := newControl(t)
+	for name, ask := range map[string]func(limit int) error{
+		"executions": func(n int) error {
+			_, err := c.ListExecutions(t.Context(), control.ExecutionQuery{Limit: n})
+			return err
+		},
+		"sources": func(n int) error {
+			_, err := c.ListSources(t.Context(), control.SourceQuery{Limit: n})
+			return err
+		},
+		"ticks": func(n int) error {
+			_, err := c.ListTicks(t.Context(), control.TickQuery{Limit: n})
+			return err
+		},
+		"exclusions": func(n int) error {
+			_, err := c.ListExclusions(t.Context(), control.ExclusionQuery{Project: project, Limit: n})
+			return err
+		},
+	} {
+		for limit, fits := range map[int]bool{-1: false, 0: true, 1: true, 10_000: true, 10_001: false} {
+			if err := ask(limit); (err == nil) != fits || !fits && !errors.Is(err, fault.Invalid) {
+				t.Errorf("%s of %d: %v", name, limit, err)
+			}
+		}
+	}
+}

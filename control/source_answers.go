@@ -49,7 +49,7 @@ type SourceQuery struct {
 	Quarantined *bool `json:"quarantined,omitempty"`
 	Missing     *bool `json:"missing,omitempty"`
 
-	Limit int    `json:"limit,omitempty"`
+	Limit int    `json:"limit,omitempty"` // of a page; 0 = as many as one holds, 10,000
 	After string `json:"after,omitempty"` // the cursor: SourceList.Next of the page before
 }
 

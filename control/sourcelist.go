@@ -28,21 +28,19 @@ func (c *Local) ListSources(ctx context.Context, q SourceQuery) (SourceList, err
 	if f.AfterProject, f.After, err = sourceCursor(v, one, q.After); err != nil {
 		return SourceList{}, err
 	}
-	if q.Limit > 0 {
-		f.Limit = q.Limit + 1
+	size, err := pageSize("sources", q.Limit)
+	if err != nil {
+		return SourceList{}, err
 	}
+	f.Limit = size + 1
 	list, err := v.Sources(f)
-	answer := SourceList{At: v.Now(), Sources: list}
-	if q.Limit > 0 && len(list) > q.Limit {
-		answer.Sources = list[:q.Limit]
-		last := answer.Sources[q.Limit-1]
-		answer.More, answer.Next = true, last.Identifier
+	answer := SourceList{At: v.Now()}
+	if answer.Sources, answer.More = cut(list, size); answer.More {
+		last := answer.Sources[size-1]
+		answer.Next = last.Identifier
 		if one == "" {
 			answer.Next = last.Project + "/" + last.Identifier
 		}
-	}
-	if answer.Sources == nil {
-		answer.Sources = []ledger.Source{}
 	}
 	return answer, err
 }

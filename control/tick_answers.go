@@ -65,7 +65,7 @@ type PollTick struct {
 type TickQuery struct {
 	Project string `json:"project,omitempty"`
 	Kind    string `json:"kind,omitempty"`
-	Limit   int    `json:"limit,omitempty"`
+	Limit   int    `json:"limit,omitempty"`  // of a page; 0 = as many as one holds, 10,000
 	Before  int64  `json:"before,omitempty"` // ticks before this number: the cursor of a page
 }
 

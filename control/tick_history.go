@@ -25,18 +25,16 @@ func (c *Local) ListTicks(ctx context.Context, q TickQuery) (TickList, error) {
 	if err := knownProject(v, q.Project); err != nil {
 		return TickList{}, err
 	}
-	f := ledger.TickFilter{Project: q.Project, Kind: q.Kind, Before: q.Before}
-	if q.Limit > 0 {
-		f.Limit = q.Limit + 1
-	}
-	list, err := v.TickRuns(f)
+	size, err := pageSize("ticks", q.Limit)
 	if err != nil {
 		return TickList{}, err
 	}
-	answer := TickList{At: v.Now(), Ticks: append([]ledger.TickRun{}, list...), Now: []ledger.Schedule{}}
-	if q.Limit > 0 && len(list) > q.Limit {
-		answer.Ticks, answer.More = answer.Ticks[:q.Limit], true
+	list, err := v.TickRuns(ledger.TickFilter{Project: q.Project, Kind: q.Kind, Before: q.Before, Limit: size + 1})
+	if err != nil {
+		return TickList{}, err
 	}
+	answer := TickList{At: v.Now(), Now: []ledger.Schedule{}}
+	answer.Ticks, answer.More = cut(list, size)
 	schedules, err := v.Schedules()
 	for _, s := range schedules {
 		if (q.Project == "" || s.Project == q.Project) && (q.Kind == "" || s.Kind == q.Kind) {
