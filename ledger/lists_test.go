@@ -85,7 +85,7 @@ func TestAListOfExecutionsHoldsWhatTheFilterSays(t *testing.T) {
 		t.Fatalf("%d, %v", len(all), err)
 	}
 	found := 0
-	for range 1500 {
+	for range 500 {
 		filter := ExecutionFilter{}
 		some := func(set func()) {
 			if chance.IntN(4) == 0 {
@@ -124,8 +124,8 @@ func TestAListOfExecutionsHoldsWhatTheFilterSays(t *testing.T) {
 		var got []string
 		for _, e := range list {
 			got = append(got, e.ID)
-			if !cmp.Equal(e, find(all, e.ID)) {
-				t.Errorf("%s differs from itself in another list: %s", e.ID, cmp.Diff(find(all, e.ID), e))
+			if have := find(all, e.ID); !slices.EqualFunc(e.Sources, have.Sources, func(a, b ExecutionSource) bool { return a.Identifier == b.Identifier }) {
+				t.Errorf("%s has sources %v, and %v in another list", e.ID, have.Sources, e.Sources)
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -220,7 +220,7 @@ func TestAListOfSourcesHoldsWhatTheFilterSays(t *testing.T) {
 	all := markSources(f)
 	chance := rand.New(rand.NewPCG(7, 8))
 	found := 0
-	for range 1500 {
+	for range 500 {
 		filter := SourceFilter{Removed: chance.IntN(2) == 0}
 		some := func(set func()) {
 			if chance.IntN(3) == 0 {
